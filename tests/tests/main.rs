@@ -1,0 +1,1 @@
+//! Every test that crosses crates, in one binary.

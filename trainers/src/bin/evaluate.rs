@@ -1,0 +1,2 @@
+//! `evaluate`.
+fn main() {}
