@@ -1,1 +1,11 @@
-//! sim
+//! The headless world: a house described by a scenario file, in symbols and in Rapier.
+//!
+//! A [`scenario::Scenario`] says what was asked for; drawing it with a seed gives an [`scenario::Instance`]; from that start the
+//! symbolic [`household::HouseGraph`] and the physical world, two readings of one house that must agree.
+//!
+//! This crate starts no threads, reads no clock, and knows nothing of policies, learners or windows.
+
+pub mod catalogue;
+pub mod household;
+pub mod random;
+pub mod scenario;

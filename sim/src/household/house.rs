@@ -1,0 +1,118 @@
+//! What never changes about a house during an episode: who and what is in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::fact::EntityId;
+use crate::catalogue::{Catalogue, Class, ClassId, Properties, Property};
+
+/// What an entity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A room.
+    Room,
+    /// A doorway between two rooms, with a leaf that opens and closes.
+    Door {
+        /// The rooms it joins.
+        between: [EntityId; 2],
+    },
+    /// A piece of furniture or a thing.
+    Object(ClassId),
+    /// Who acts.
+    Agent,
+}
+
+/// A room, door, object or agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entity {
+    /// Unique lower-case name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// For objects how many square metres of surface it takes up, from its footprint; 0 for the rest.
+    pub footprint: f32,
+    /// How many square metres of things fit ON it and INSIDE it: half of its usable surfaces; 0 where nothing fits.
+    pub capacity: [f32; 2],
+}
+
+/// The unchanging part of a house. Entities come in this order: rooms, doors, objects, the agent last.
+#[derive(Clone, Debug)]
+pub struct House {
+    /// The classes that `Kind::Object` points into.
+    pub catalogue: Arc<Catalogue>,
+    entities: Vec<Entity>,
+    by_name: BTreeMap<String, EntityId>,
+}
+
+impl House {
+    /// A house of these entities. Names must be unique and the last entity the agent; the scenario loader sees to it.
+    pub fn new(catalogue: Arc<Catalogue>, entities: Vec<Entity>) -> Self {
+        let by_name = entities
+            .iter()
+            .enumerate()
+            .map(|(i, e)| (e.name.clone(), EntityId(i as u16)))
+            .collect();
+        Self {
+            catalogue,
+            entities,
+            by_name,
+        }
+    }
+
+    /// Number of entities.
+    pub fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Whether there is nothing at all, not even an agent.
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty()
+    }
+
+    /// All identifiers in order.
+    pub fn ids(&self) -> impl Iterator<Item = EntityId> + use<> {
+        (0..self.entities.len() as u16).map(EntityId)
+    }
+
+    /// The entity of that identifier.
+    pub fn entity(&self, id: EntityId) -> &Entity {
+        &self.entities[id.0 as usize]
+    }
+
+    /// The name of that entity.
+    pub fn name(&self, id: EntityId) -> &str {
+        &self.entity(id).name
+    }
+
+    /// The entity of that name.
+    pub fn find(&self, name: &str) -> Option<EntityId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The agent.
+    pub fn agent(&self) -> EntityId {
+        EntityId(self.entities.len() as u16 - 1)
+    }
+
+    /// Whether the entity is a room.
+    pub fn is_room(&self, id: EntityId) -> bool {
+        self.entity(id).kind == Kind::Room
+    }
+
+    /// The class of an object; `None` for rooms, doors and the agent.
+    pub fn class(&self, id: EntityId) -> Option<&Class> {
+        match self.entity(id).kind {
+            Kind::Object(class) => Some(self.catalogue.class(class)),
+            _ => None,
+        }
+    }
+
+    /// Properties of an entity: its class's; a door can be opened; rooms and agents have none.
+    pub fn properties(&self, id: EntityId) -> Properties {
+        match self.entity(id).kind {
+            Kind::Object(class) => self.catalogue.class(class).properties,
+            Kind::Door { .. } => [Property::CanOpen].into_iter().collect(),
+            Kind::Room | Kind::Agent => Properties::default(),
+        }
+    }
+}

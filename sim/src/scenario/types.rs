@@ -1,0 +1,191 @@
+//! What a scenario file says, word for word.
+//!
+//! World frame: x and y on the floor, z up, metres, angles in degrees where the field's name ends in `_deg`.
+//! Every name that a later check may complain about carries its position in the file ([`Spanned`]).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+/// The only format version so far.
+pub const SCHEMA: &str = "habitus.scenario/1";
+
+/// A house, what stands in it, who lives in it, and what is wanted.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Format and version: `habitus.scenario/1`.
+    #[schemars(with = "String")]
+    pub schema: Spanned<String>,
+    /// Name shown to people.
+    pub name: String,
+    /// One sentence about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// Kept apart for evaluation: `rollout` records it, training data leaves it out.
+    #[serde(default)]
+    pub evaluation_only: bool,
+    /// Rooms, with walls around them.
+    pub room: Vec<Room>,
+    /// Doorways between rooms.
+    #[serde(default)]
+    pub door: Vec<Door>,
+    /// Furniture and things.
+    #[serde(default)]
+    pub object: Vec<Object>,
+    /// Who acts; exactly one so far.
+    pub agent: Vec<Agent>,
+    /// Tasks with their own words; an episode draws one of these or of the activities that the house allows.
+    #[serde(default)]
+    pub goal: Vec<Goal>,
+}
+
+/// A room: a simple polygon with a wall along each edge.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Room {
+    /// Unique name.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    /// Corners (x, y) in metres, counter-clockwise; edges parallel to x or y.
+    #[schemars(with = "Vec<[f32; 2]>")]
+    pub corners: Spanned<Vec<[f32; 2]>>,
+    /// Height of the walls in metres.
+    #[serde(default = "default_room_height")]
+    pub height: f32,
+}
+
+fn default_room_height() -> f32 {
+    2.5
+}
+
+/// A doorway with a hinged door leaf.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Door {
+    /// Unique name; by default "`<first> <second> door`", as in "kitchen hall door".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub name: Option<Spanned<String>>,
+    /// The two rooms it joins.
+    #[schemars(with = "[String; 2]")]
+    pub between: [Spanned<String>; 2],
+    /// Middle of the doorway (x, y), on a wall that both rooms share.
+    #[schemars(with = "[f32; 2]")]
+    pub at: Spanned<[f32; 2]>,
+    /// Width of the doorway in metres.
+    #[serde(default = "default_door_width")]
+    pub width: f32,
+    /// 0 closed, 1 open; nothing in between is a state that a plan can name, so only these two are accepted.
+    #[serde(default = "default_door_open")]
+    pub open: f32,
+}
+
+fn default_door_width() -> f32 {
+    0.9
+}
+
+fn default_door_open() -> f32 {
+    1.0
+}
+
+/// A piece of furniture or a thing. Its place is given in exactly one way: `at`, `on`, `inside` or `one_of`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Object {
+    /// Unique name; by default the class name, then "mug 2", "mug 3" for further ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub name: Option<Spanned<String>>,
+    /// Class from the catalogue.
+    #[schemars(with = "String")]
+    pub class: Spanned<String>,
+    /// Room it stands in; may be left out where `at` lies in exactly one room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub room: Option<Spanned<String>>,
+    /// Middle of its footprint (x, y) on the floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<[f32; 2]>")]
+    pub at: Option<Spanned<[f32; 2]>>,
+    /// Height of its lowest face above the floor (wall cupboards, wall lamps); only with `at`.
+    #[serde(default)]
+    pub z: f32,
+    /// Rotation about z, counter-clockwise; 0 lets its front look along +x.
+    #[serde(default)]
+    pub yaw_deg: f32,
+    /// Name of the object it lies on; where on it is drawn per episode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub on: Option<Spanned<String>>,
+    /// Name of the object it lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub inside: Option<Spanned<String>>,
+    /// Several places, one of which is drawn per episode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_of: Vec<Place>,
+    /// How many there are; a range is drawn per episode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<Count>,
+    /// Starts open (doors, drawers, lids).
+    #[serde(default)]
+    pub open: bool,
+    /// Starts switched on.
+    #[serde(default)]
+    pub switched_on: bool,
+}
+
+/// One of several places.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Place {
+    /// On that object.
+    On(#[schemars(with = "String")] Spanned<String>),
+    /// Inside that object.
+    Inside(#[schemars(with = "String")] Spanned<String>),
+}
+
+/// A number of objects, drawn uniformly from `min..=max`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    /// Fewest.
+    pub min: u32,
+    /// Most; at least `min`, at most 20.
+    pub max: u32,
+}
+
+/// Who acts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Its body.
+    pub body: Body,
+}
+
+/// A body that an agent can have.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Body {
+    /// A kinematic person: radius 0.2 m, height 1.7 m, two hands.
+    Walker {
+        /// Room it starts in.
+        #[schemars(with = "String")]
+        room: Spanned<String>,
+        /// Where it starts (x, y); by default a free place drawn per episode.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<[f32; 2]>,
+    },
+}
+
+/// Something wanted.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    /// The wish in words.
+    pub say: String,
+    /// Facts that must all hold: `milk ON kitchen table`, `fridge CLOSED`, `agent SITTING sofa`.
+    #[schemars(with = "Vec<String>")]
+    pub all: Vec<Spanned<String>>,
+}
