@@ -5,4 +5,6 @@
 
 mod example;
 
+pub mod general_text;
+
 pub use example::{Example, Part, PlanTask, Question};
