@@ -7,5 +7,6 @@
 
 pub mod catalogue;
 pub mod household;
+pub mod problem;
 pub mod random;
 pub mod scenario;
