@@ -42,20 +42,60 @@ pub struct House {
     pub catalogue: Arc<Catalogue>,
     entities: Vec<Entity>,
     by_name: BTreeMap<String, EntityId>,
+    /// What the symbolic house asks about an entity in its inner loop, side by side.
+    pub(super) traits: Box<[Traits]>,
+    /// Doors and the rooms they join.
+    pub(super) doors: Box<[(EntityId, [EntityId; 2])]>,
+    rooms: u16,
+}
+
+/// The most rooms a house can have: one bit each in a word.
+pub const MAX_ROOMS: usize = 64;
+
+/// The part of an entity that checks and effects read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traits {
+    pub(super) properties: Properties,
+    /// Square millimetres, so that sums do not depend on their order.
+    pub(super) footprint: u32,
+    /// Square millimetres ON and INSIDE.
+    pub(super) capacity: [u32; 2],
 }
 
 impl House {
-    /// A house of these entities. Names must be unique and the last entity the agent; the scenario loader sees to it.
+    /// A house of these entities. Names must be unique, the last entity the agent, and there are at most [`MAX_ROOMS`]
+    /// rooms; the scenario loader sees to it.
     pub fn new(catalogue: Arc<Catalogue>, entities: Vec<Entity>) -> Self {
         let by_name = entities
             .iter()
             .enumerate()
             .map(|(i, e)| (e.name.clone(), EntityId(i as u16)))
             .collect();
+        let square_mm = |area: f32| (area * 1e6) as u32;
+        let traits = entities
+            .iter()
+            .map(|e| Traits {
+                properties: properties(&catalogue, e.kind),
+                footprint: square_mm(e.footprint),
+                capacity: e.capacity.map(square_mm),
+            })
+            .collect();
+        let doors = entities
+            .iter()
+            .zip(0..)
+            .filter_map(|(e, id)| match e.kind {
+                Kind::Door { between } => Some((EntityId(id), between)),
+                _ => None,
+            })
+            .collect();
+        let rooms = entities.iter().filter(|e| e.kind == Kind::Room).count() as u16;
         Self {
             catalogue,
             entities,
             by_name,
+            traits,
+            doors,
+            rooms,
         }
     }
 
@@ -96,7 +136,17 @@ impl House {
 
     /// Whether the entity is a room.
     pub fn is_room(&self, id: EntityId) -> bool {
-        self.entity(id).kind == Kind::Room
+        id.0 < self.rooms
+    }
+
+    /// The rooms, in order; they are the first entities.
+    pub fn rooms(&self) -> impl Iterator<Item = EntityId> + use<> {
+        (0..self.rooms).map(EntityId)
+    }
+
+    /// The doors in order, each with the two rooms it joins.
+    pub fn doors(&self) -> &[(EntityId, [EntityId; 2])] {
+        &self.doors
     }
 
     /// The class of an object; `None` for rooms, doors and the agent.
@@ -109,10 +159,14 @@ impl House {
 
     /// Properties of an entity: its class's; a door can be opened; rooms and agents have none.
     pub fn properties(&self, id: EntityId) -> Properties {
-        match self.entity(id).kind {
-            Kind::Object(class) => self.catalogue.class(class).properties,
-            Kind::Door { .. } => [Property::CanOpen].into_iter().collect(),
-            Kind::Room | Kind::Agent => Properties::default(),
-        }
+        self.traits[id.0 as usize].properties
+    }
+}
+
+fn properties(catalogue: &Catalogue, kind: Kind) -> Properties {
+    match kind {
+        Kind::Object(class) => catalogue.class(class).properties,
+        Kind::Door { .. } => [Property::CanOpen].into_iter().collect(),
+        Kind::Room | Kind::Agent => Properties::default(),
     }
 }

@@ -5,7 +5,7 @@ mod fact;
 mod graph;
 mod house;
 
-pub use action::{Effect, HouseAction, Need, Verb, VerbSpec};
-pub use fact::{EntityId, Fact, Relation, State};
-pub use graph::HouseGraph;
-pub use house::{Entity, House, Kind};
+pub use action::{ActionError, Effect, HouseAction, Need, VERBS, Verb, VerbSpec};
+pub use fact::{EntityId, Fact, FactError, Relation, State, StateSet};
+pub use graph::{Change, Hand, HouseGraph, Place, Reason, Refusal};
+pub use house::{Entity, House, Kind, MAX_ROOMS};
