@@ -1,7 +1,7 @@
 //! The vocabulary of experience and the format it is kept in.
 //!
 //! An [`Episode`] is what happened in one world between a reset and its end: the first [`Observation`], then one
-//! [`Step`] for each [`Action`]. A store keeps episodes in closed Parquet shards listed by a manifest, so that
+//! [`Step`] for each [`Action`]. A [`store`] keeps episodes in closed Parquet shards listed by a manifest, so that
 //! nothing recorded is ever lost to a crash.
 //!
 //! This crate knows nothing of houses, hands, policies or learners: values are named texts and arrays.
@@ -13,6 +13,7 @@
 //! assert!(space.contains(&observation.into_value()));
 //! ```
 
+pub mod store;
 mod vocabulary;
 
 pub use vocabulary::{Action, Episode, Header, Observation, RewardTerm, Space, Step, Value};
