@@ -92,6 +92,7 @@ pub enum Reason {
     NotFacing(EntityId),
     FullOn(EntityId),
     FullInside(EntityId),
+    TooLargeFor(EntityId, EntityId),
     /// What is on the seat, and the seat.
     Taken(EntityId, EntityId),
     Within(EntityId, EntityId),
@@ -139,6 +140,9 @@ impl Refusal {
             Reason::NotFacing(o) => format!("the agent is not facing {}", the(o)),
             Reason::FullOn(o) => format!("there is no room left on {}", the(o)),
             Reason::FullInside(o) => format!("there is no room left in {}", the(o)),
+            Reason::TooLargeFor(thing, support) => {
+                format!("{} does not fit {}", the(thing), the(support))
+            }
             Reason::Taken(thing, seat) => format!("{} is on {}", the(thing), the(seat)),
             Reason::Within(o, p) if o == p => format!("{} cannot go there", the(o)),
             Reason::Within(inner, outer) => format!("{} is on or in {}", the(inner), the(outer)),
@@ -256,6 +260,65 @@ impl HouseGraph {
         graph
     }
 
+    /// The house of which exactly `facts` are true, as [`Self::facts`] lists them; of two places the last counts.
+    ///
+    /// # Errors
+    /// Names the first entity, other than rooms and doors, that no fact puts anywhere, or that is put on or in itself.
+    pub fn from_facts(house: Arc<House>, facts: &[Fact]) -> Result<Self, EntityId> {
+        let mut places = vec![Place::Nowhere; house.len()];
+        let mut states = vec![StateSet::default(); house.len()];
+        for fact in facts {
+            match *fact {
+                Fact::Is(id, state) => {
+                    let states = &mut states[id.0 as usize];
+                    *states = states.with(state, true);
+                }
+                Fact::Holds(a, Relation::On, b) => places[a.0 as usize] = Place::On(b),
+                Fact::Holds(a, Relation::Inside, b) => {
+                    places[a.0 as usize] = match house.is_room(b) {
+                        true => Place::Room(b),
+                        false => Place::Inside(b),
+                    }
+                }
+                Fact::Holds(_, Relation::HoldsRh, b) => {
+                    places[b.0 as usize] = Place::Hand(Hand::Right);
+                }
+                Fact::Holds(_, Relation::HoldsLh, b) => {
+                    places[b.0 as usize] = Place::Hand(Hand::Left);
+                }
+                Fact::Holds(_, Relation::Close | Relation::Facing, _) => {}
+            }
+        }
+        for id in house.ids() {
+            let mut at = id;
+            let mut steps = 0..=house.len();
+            // Up to a room, a hand or, for rooms and doors, nowhere.
+            while let Some(parent) = places[at.0 as usize].parent() {
+                if house.is_room(parent) {
+                    break;
+                }
+                if steps.next().is_none() {
+                    return Err(id);
+                }
+                at = parent;
+            }
+            let placeless = matches!(house.entity(at).kind, Kind::Object(_) | Kind::Agent);
+            if placeless && places[at.0 as usize] == Place::Nowhere {
+                return Err(at);
+            }
+        }
+        let mut graph = Self::new(house, places, states);
+        graph.close.fill(0);
+        for fact in facts {
+            match *fact {
+                Fact::Holds(_, Relation::Close, o) => graph.set_close(o, true),
+                Fact::Holds(_, Relation::Facing, o) => graph.facing = o.0,
+                _ => {}
+            }
+        }
+        Ok(graph)
+    }
+
     /// The unchanging part.
     pub fn house(&self) -> &Arc<House> {
         &self.house
@@ -345,6 +408,16 @@ impl HouseGraph {
             next = self.node(child).next;
             Some(child)
         })
+    }
+
+    /// Whether there is room left on (or `inside`) `support` for all of `things`, each of which fits it.
+    pub fn room_left(&self, things: &[EntityId], support: EntityId, inside: bool) -> bool {
+        let side = usize::from(inside);
+        let footprints = things
+            .iter()
+            .map(|t| self.house.traits[t.0 as usize].footprint);
+        let taken = footprints.fold(self.node(support).used[side], u32::saturating_add);
+        taken <= self.house.traits[support.0 as usize].capacity[side]
     }
 
     /// The nearest closed thing that the entity lies in, if there is one.
@@ -673,19 +746,16 @@ impl HouseGraph {
             Need::Is(i, state) => ok(self.is(objects[i], state), Reason::IsNot(objects[i], state)),
             Need::Faces(i) => ok(self.facing == objects[i].0, Reason::NotFacing(objects[i])),
             Need::RoomLeft(inside) => {
-                let [thing, support] = objects.map(|o| o.0 as usize);
-                let side = usize::from(inside);
-                let used = self.nodes[support].used[side];
-                let fits = used.saturating_add(self.house.traits[thing].footprint)
-                    <= self.house.traits[support].capacity[side];
-                ok(
-                    fits,
-                    if inside {
-                        Reason::FullInside(objects[1])
-                    } else {
-                        Reason::FullOn(objects[1])
-                    },
-                )
+                let [thing, support] = objects;
+                if !self.house.fits(thing, support, inside) {
+                    return Err(Reason::TooLargeFor(thing, support));
+                }
+                let full = if inside {
+                    Reason::FullInside(support)
+                } else {
+                    Reason::FullOn(support)
+                };
+                ok(self.room_left(&[thing], support, inside), full)
             }
             Need::FreeSeat(i) => {
                 let on = |c: &EntityId| self.place(*c) == Place::On(objects[i]);

@@ -47,6 +47,9 @@ pub struct House {
     /// Doors and the rooms they join.
     pub(super) doors: Box<[(EntityId, [EntityId; 2])]>,
     rooms: u16,
+    /// One bit for each (side, support, thing): whether the thing fits there when nothing else does; sides as in
+    /// [`Entity::capacity`].
+    fits: Box<[u64]>,
 }
 
 /// The most rooms a house can have: one bit each in a word.
@@ -89,6 +92,7 @@ impl House {
             })
             .collect();
         let rooms = entities.iter().filter(|e| e.kind == Kind::Room).count() as u16;
+        let fits = fits(&catalogue, &entities);
         Self {
             catalogue,
             entities,
@@ -96,6 +100,7 @@ impl House {
             traits,
             doors,
             rooms,
+            fits,
         }
     }
 
@@ -157,6 +162,13 @@ impl House {
         }
     }
 
+    /// Whether `thing` is small enough to lie on (or `inside`) `support` when nothing else is there.
+    pub fn fits(&self, thing: EntityId, support: EntityId, inside: bool) -> bool {
+        let n = self.entities.len();
+        let bit = (usize::from(inside) * n + support.0 as usize) * n + thing.0 as usize;
+        self.fits[bit / 64] & (1 << (bit % 64)) != 0
+    }
+
     /// Properties of an entity: its class's; a door can be opened; rooms and agents have none.
     pub fn properties(&self, id: EntityId) -> Properties {
         self.traits[id.0 as usize].properties
@@ -169,4 +181,24 @@ fn properties(catalogue: &Catalogue, kind: Kind) -> Properties {
         Kind::Door { .. } => [Property::CanOpen].into_iter().collect(),
         Kind::Room | Kind::Agent => Properties::default(),
     }
+}
+
+fn fits(catalogue: &Catalogue, entities: &[Entity]) -> Box<[u64]> {
+    let class = |e: &Entity| match e.kind {
+        Kind::Object(class) => Some(catalogue.class(class)),
+        _ => None,
+    };
+    let n = entities.len();
+    let mut bits = vec![0u64; (2 * n * n).div_ceil(64)].into_boxed_slice();
+    for (s, support) in entities.iter().enumerate() {
+        let surfaces = class(support).map(Class::surfaces).unwrap_or_default();
+        for (t, thing) in entities.iter().enumerate() {
+            let Some(thing) = class(thing) else { continue };
+            for surface in surfaces.iter().filter(|surface| surface.takes(thing)) {
+                let bit = (usize::from(surface.inside) * n + s) * n + t;
+                bits[bit / 64] |= 1 << (bit % 64);
+            }
+        }
+    }
+    bits
 }
