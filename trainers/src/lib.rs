@@ -1,1 +1,10 @@
-//! trainers
+//! Learners: a real language model with low-rank adapters, elastic weight consolidation, an optimizer with exact
+//! resume, and the recipes that put them together.
+//!
+//! [`nn`] holds the networks, [`continual`] what keeps a model from forgetting, [`recipes`] one file per training
+//! procedure, [`evaluation`] what measures the result. This is the only crate that sees libtorch; it knows nothing of
+//! how the data was made.
+
+pub mod cache;
+pub mod checkpoint;
+pub mod nn;

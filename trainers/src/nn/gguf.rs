@@ -209,7 +209,9 @@ impl Gguf {
             Some(Metadata::Array(values)) => format!("an array of {}", values.len()),
             Some(other) => format!("{other:?}"),
         };
-        self.format(format!("metadata {key}: expected {expected}, found {found}"))
+        self.format(format!(
+            "metadata {key}: expected {expected}, found {found}"
+        ))
     }
 }
 
@@ -219,7 +221,10 @@ fn dequantize(quantization: Quantization, data: &[u8]) -> Vec<f32> {
     let mut out = Vec::with_capacity(data.len() / size * values);
     match quantization {
         Quantization::F32 => {
-            out.extend(data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+            out.extend(
+                data.chunks_exact(4)
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+            );
         }
         Quantization::F16 => out.extend(data.chunks_exact(2).map(scale)),
         // f16 scale d, f16 minimum m, 32 nibbles: low ones are values 0-15, high ones 16-31; w = d q + m
@@ -263,7 +268,9 @@ impl<'a> Cursor<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let taken = self.take(N)?;
-        Ok(taken.try_into().expect("take returns exactly what was asked for"))
+        Ok(taken
+            .try_into()
+            .expect("take returns exactly what was asked for"))
     }
 
     fn u32(&mut self) -> Result<u32, String> {
@@ -277,7 +284,9 @@ impl<'a> Cursor<'a> {
         let count = u64::from_le_bytes(self.array()?);
         let left = (self.bytes.len() - self.at) / size;
         if count > left as u64 {
-            return Err(format!("{what} count {count} at byte {at}: at most {left} fit into the file"));
+            return Err(format!(
+                "truncated or corrupt: {what} count {count} at byte {at}, at most {left} fit into the file"
+            ));
         }
         Ok(count as usize)
     }
@@ -315,12 +324,21 @@ impl<'a> Cursor<'a> {
             10 => Metadata::Int(u64::from_le_bytes(self.array()?).cast_signed()),
             11 => Metadata::Int(i64::from_le_bytes(self.array()?)),
             12 => Metadata::Float(f64::from_le_bytes(self.array()?)),
-            other => return Err(format!("metadata type {other} at byte {}: expected 0 to 12", self.at)),
+            other => {
+                return Err(format!(
+                    "metadata type {other} at byte {}: expected 0 to 12",
+                    self.at
+                ));
+            }
         })
     }
 }
 
-type Parsed = (BTreeMap<String, Metadata>, BTreeMap<String, TensorInfo>, usize);
+type Parsed = (
+    BTreeMap<String, Metadata>,
+    BTreeMap<String, TensorInfo>,
+    usize,
+);
 
 fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     let mut cursor = Cursor { bytes, at: 0 };
@@ -328,11 +346,16 @@ fn parse(bytes: &[u8]) -> Result<Parsed, String> {
         .take(4)
         .map_err(|_short| format!("not a GGUF file: {} bytes long", bytes.len()))?;
     if magic != b"GGUF" {
-        return Err(format!("not a GGUF file: expected it to start with \"GGUF\", found {}", magic.escape_ascii()));
+        return Err(format!(
+            "not a GGUF file: expected it to start with \"GGUF\", found {}",
+            magic.escape_ascii()
+        ));
     }
     let version = cursor.u32()?;
     if version != 3 {
-        return Err(format!("GGUF version {version}: only version 3 is supported"));
+        return Err(format!(
+            "GGUF version {version}: only version 3 is supported"
+        ));
     }
     // The least that a tensor's entry and a metadata entry take up.
     let tensor_count = cursor.count("tensor", 24)?;
@@ -341,7 +364,9 @@ fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     for _ in 0..metadata_count {
         let key = cursor.text()?;
         let kind = cursor.u32()?;
-        let value = cursor.value(kind, 0).map_err(|error| format!("metadata {key}: {error}"))?;
+        let value = cursor
+            .value(kind, 0)
+            .map_err(|error| format!("metadata {key}: {error}"))?;
         metadata.insert(key, value);
     }
     let mut tensors = BTreeMap::new();
@@ -353,7 +378,11 @@ fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     let alignment = match metadata.get("general.alignment") {
         None => 32,
         Some(Metadata::Int(value @ 1..=65536)) => *value as usize,
-        Some(other) => return Err(format!("general.alignment: expected 1 to 65536, found {other:?}")),
+        Some(other) => {
+            return Err(format!(
+                "general.alignment: expected 1 to 65536, found {other:?}"
+            ));
+        }
     };
     let data = cursor.at.next_multiple_of(alignment);
     for (name, info) in &tensors {
@@ -389,16 +418,25 @@ fn tensor_info(cursor: &mut Cursor<'_>) -> Result<TensorInfo, String> {
     }
     let kind = cursor.u32()?;
     let known = TYPES.iter().find(|(number, ..)| *number == kind);
-    let quantization = known.and_then(|(.., quantization)| *quantization).ok_or_else(|| {
-        format!(
-            "unsupported type {}: F32, F16, Q4_1 and Q8_0 are supported",
-            known.map_or_else(|| kind.to_string(), |(_, name, _)| (*name).to_owned())
-        )
-    })?;
+    let quantization = known
+        .and_then(|(.., quantization)| *quantization)
+        .ok_or_else(|| {
+            format!(
+                "unsupported type {}: F32, F16, Q4_1 and Q8_0 are supported",
+                known.map_or_else(|| kind.to_string(), |(_, name, _)| (*name).to_owned())
+            )
+        })?;
     let innermost = shape[shape.len() - 1];
     if !(innermost as usize).is_multiple_of(quantization.block().0) {
-        return Err(format!("row of {innermost} values: expected a multiple of {}", quantization.block().0));
+        return Err(format!(
+            "row of {innermost} values: expected a multiple of {}",
+            quantization.block().0
+        ));
     }
     let offset = u64::from_le_bytes(cursor.array()?) as usize;
-    Ok(TensorInfo { shape, quantization, offset })
+    Ok(TensorInfo {
+        shape,
+        quantization,
+        offset,
+    })
 }

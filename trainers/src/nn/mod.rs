@@ -23,6 +23,7 @@ pub use lora::{KINDS, Lora, LoraConfig, Target};
 pub use runtime::{Precision, init_torch, native_bf16};
 pub use score::{DocumentNll, nll_per_document, score_choices, score_choices_ids};
 pub use tokenizer::Tokenizer;
+pub(crate) use weights::tensor_of;
 pub use weights::{Weights, load_model};
 
 use std::path::PathBuf;

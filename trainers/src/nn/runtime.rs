@@ -12,12 +12,18 @@ use tch::Kind;
 /// * Starts the program again with `OMP_WAIT_POLICY=passive` unless the variable is set: libgomp reads it while it is
 ///   loaded, before `main`, and its default (spinning) costs several times the CPU on a machine that is shared.
 /// * Sets the number of threads of one operation, `threads`; 0 leaves libtorch's choice, the number of cores.
-#[expect(unsafe_code, reason = "dlopen is the only way to load a library that must not be linked")]
+#[expect(
+    unsafe_code,
+    reason = "dlopen is the only way to load a library that must not be linked"
+)]
 pub fn init_torch(threads: usize) {
     wait_passively();
     // SAFETY: the name is a NUL-terminated literal; the library's initializers are those PyTorch runs itself.
     unsafe {
-        libc::dlopen(c"libtorch_cuda.so".as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL);
+        libc::dlopen(
+            c"libtorch_cuda.so".as_ptr(),
+            libc::RTLD_NOW | libc::RTLD_GLOBAL,
+        );
     }
     if threads > 0 {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
