@@ -11,7 +11,7 @@ use toml::Spanned;
 pub const SCHEMA: &str = "habitus.scenario/1";
 
 /// A house, what stands in it, who lives in it, and what is wanted.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Format and version: `habitus.scenario/1`.
@@ -23,7 +23,7 @@ pub struct Scenario {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
     /// Kept apart for evaluation: `rollout` records it, training data leaves it out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub evaluation_only: bool,
     /// Rooms, with walls around them.
     pub room: Vec<Room>,
@@ -41,7 +41,7 @@ pub struct Scenario {
 }
 
 /// A room: a simple polygon with a wall along each edge.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Room {
     /// Unique name.
@@ -60,7 +60,7 @@ fn default_room_height() -> f32 {
 }
 
 /// A doorway with a hinged door leaf.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Door {
     /// Unique name; by default "`<first> <second> door`", as in "kitchen hall door".
@@ -90,7 +90,7 @@ fn default_door_open() -> f32 {
 }
 
 /// A piece of furniture or a thing. Its place is given in exactly one way: `at`, `on`, `inside` or `one_of`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Object {
     /// Unique name; by default the class name, then "mug 2", "mug 3" for further ones.
@@ -109,10 +109,10 @@ pub struct Object {
     #[schemars(with = "Option<[f32; 2]>")]
     pub at: Option<Spanned<[f32; 2]>>,
     /// Height of its lowest face above the floor (wall cupboards, wall lamps); only with `at`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub z: f32,
     /// Rotation about z, counter-clockwise; 0 lets its front look along +x.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub yaw_deg: f32,
     /// Name of the object it lies on; where on it is drawn per episode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,17 +127,18 @@ pub struct Object {
     pub one_of: Vec<Place>,
     /// How many there are; a range is drawn per episode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<Count>,
+    #[schemars(with = "Option<Count>")]
+    pub count: Option<Spanned<Count>>,
     /// Starts open (doors, drawers, lids).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub open: bool,
     /// Starts switched on.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub switched_on: bool,
 }
 
 /// One of several places.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Place {
     /// On that object.
@@ -147,7 +148,7 @@ pub enum Place {
 }
 
 /// A number of objects, drawn uniformly from `min..=max`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Count {
     /// Fewest.
@@ -157,7 +158,7 @@ pub struct Count {
 }
 
 /// Who acts.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Agent {
     /// Its body.
@@ -165,7 +166,7 @@ pub struct Agent {
 }
 
 /// A body that an agent can have.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Body {
     /// A kinematic person: radius 0.2 m, height 1.7 m, two hands.
@@ -175,12 +176,13 @@ pub enum Body {
         room: Spanned<String>,
         /// Where it starts (x, y); by default a free place drawn per episode.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<[f32; 2]>,
+        #[schemars(with = "Option<[f32; 2]>")]
+        at: Option<Spanned<[f32; 2]>>,
     },
 }
 
 /// Something wanted.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Goal {
     /// The wish in words.
@@ -188,4 +190,8 @@ pub struct Goal {
     /// Facts that must all hold: `milk ON kitchen table`, `fridge CLOSED`, `agent SITTING sofa`.
     #[schemars(with = "Vec<String>")]
     pub all: Vec<Spanned<String>>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

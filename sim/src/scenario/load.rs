@@ -1,0 +1,91 @@
+//! From a file to a checked scenario, and back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+
+use super::check::{Checked, check};
+use super::types::Scenario;
+use super::{Instance, ScenarioError, draw};
+use crate::catalogue::Catalogue;
+use crate::problem::Problem;
+
+/// A scenario that was read and checked: every episode can be drawn from it.
+#[derive(Clone, Debug)]
+pub struct LoadedScenario {
+    /// What the file says.
+    pub scenario: Scenario,
+    /// blake3 of the file's bytes, hexadecimal (64 characters).
+    pub digest: String,
+    /// The file's text.
+    pub text: String,
+    /// Where it came from, as the user named it.
+    pub path: PathBuf,
+    pub(super) checked: Checked,
+}
+
+/// Reads and checks a scenario file.
+///
+/// # Errors
+/// When the file cannot be read, is not TOML, or describes something that cannot be; with all problems of the last kind.
+pub fn load(path: impl AsRef<Path>) -> Result<LoadedScenario, ScenarioError> {
+    let path = path.as_ref();
+    let text = std::fs::read(path)
+        .map_err(|e| format!("cannot be read: {e}"))
+        .and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|e| format!("is not text in UTF-8: {e}"))
+        })
+        .map_err(|message| {
+            ScenarioError::new(&path.to_string_lossy(), vec![Problem::whole(message)])
+        })?;
+    load_text(&text, path)
+}
+
+/// Checks a scenario given as text; `path` is its name in errors and need not exist.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(text: &str, path: impl AsRef<Path>) -> Result<LoadedScenario, ScenarioError> {
+    let path = path.as_ref();
+    let error = |problems| ScenarioError::new(&path.to_string_lossy(), problems);
+    let scenario: Scenario =
+        toml::from_str(text).map_err(|e| error(vec![Problem::toml(text, &e)]))?;
+    let checked = check(&scenario, text, &Catalogue::standard()).map_err(error)?;
+    Ok(LoadedScenario {
+        scenario,
+        digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+        text: text.to_owned(),
+        path: path.to_owned(),
+        checked,
+    })
+}
+
+/// The scenario as a TOML text, without comments; loading it gives an equal scenario.
+pub fn save(scenario: &Scenario) -> String {
+    toml::to_string(scenario).expect("every field of a scenario has a form in TOML")
+}
+
+/// The JSON schema of scenario files.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Scenario)
+}
+
+impl LoadedScenario {
+    /// The classes that the scenario draws from.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.checked.catalogue
+    }
+
+    /// Makes the draws of one episode: how many things there are, where they lie, where the agent stands. The same
+    /// state of `rng` gives the same instance, bit for bit.
+    ///
+    /// # Errors
+    /// When there is no free spot left for a thing or for the agent.
+    pub fn instantiate(&self, rng: &mut ChaCha8Rng) -> Result<Instance, ScenarioError> {
+        draw::instance(&self.checked, rng).map_err(|(span, message)| {
+            let problem = Problem::at(&self.text, span, message);
+            ScenarioError::new(&self.path.to_string_lossy(), vec![problem])
+        })
+    }
+}
