@@ -101,6 +101,13 @@ impl Store {
         Ok((header, success))
     }
 
+    /// The run that the episode at `position` belongs to.
+    pub fn run(&self, position: usize) -> Result<&Identity, StoreError> {
+        let entry = &self.manifest.shards[self.shard_of(position)?];
+        let run = self.manifest.runs.iter().find(|run| run.id() == entry.run);
+        Ok(run.expect("entries of runs that the header lacks are not listed"))
+    }
+
     /// All episodes in order. A damaged shard gives an error for each of its episodes; the others are read all the same.
     pub fn episodes(&self) -> impl Iterator<Item = Result<Episode, StoreError>> + '_ {
         (0..self.len()).map(|position| self.episode(position))
@@ -141,14 +148,20 @@ impl Store {
         }
     }
 
-    fn locate(&self, position: usize) -> Result<(Arc<Shard>, usize), StoreError> {
-        if position >= self.len() {
-            return Err(StoreError::OutOfRange {
+    /// Number of the shard that the episode at `position` is in.
+    fn shard_of(&self, position: usize) -> Result<usize, StoreError> {
+        if position < self.len() {
+            Ok(self.starts.partition_point(|&start| start <= position) - 1)
+        } else {
+            Err(StoreError::OutOfRange {
                 position,
                 len: self.len(),
-            });
+            })
         }
-        let number = self.starts.partition_point(|&start| start <= position) - 1;
+    }
+
+    fn locate(&self, position: usize) -> Result<(Arc<Shard>, usize), StoreError> {
+        let number = self.shard_of(position)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let shard = match &*last {
             Some((n, shard)) if *n == number => Arc::clone(shard),
