@@ -1,12 +1,17 @@
 //! The headless world: a house described by a scenario file, in symbols and in Rapier.
 //!
 //! A [`scenario::Scenario`] says what was asked for; drawing it with a seed gives an [`scenario::Instance`]; from that start the
-//! symbolic [`household::HouseGraph`] and the physical world, two readings of one house that must agree.
+//! symbolic [`household::HouseGraph`] and the physical world, two readings of one house that must agree. A policy steps
+//! it as an [`env::VectorEnv`], through a [`recorder::Recorder`], which makes the episodes.
 //!
 //! This crate starts no threads, reads no clock, and knows nothing of policies, learners or windows.
 
 pub mod catalogue;
+pub mod env;
 pub mod household;
+pub mod observation;
 pub mod problem;
 pub mod random;
+pub mod recorder;
 pub mod scenario;
+pub mod task;

@@ -172,6 +172,9 @@ pub enum FactError {
         /// What followed it.
         found: String,
     },
+    /// A description of a whole house leaves this thing out, or puts it on or in itself.
+    #[error("the facts do not say where the `{0}` is")]
+    NoPlace(String),
     /// Holding, being close and facing are the agent's.
     #[error("only the agent can have the relation `{relation}`, found `{found}` before it")]
     NotTheAgent {

@@ -1,0 +1,303 @@
+//! The interface that every policy steps: a vector of worlds, with Gymnasium's names and meanings.
+//!
+//! [`HouseholdEnv`] is a vector of one house. What a step compares, records and overrides when physics runs is said at
+//! [`Fidelity::Physical`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use episode::{Action, Header, Observation, RewardTerm, Space, Value};
+use thiserror::Error;
+
+use crate::household::Fact;
+use crate::household::{FactError, HouseAction, HouseGraph};
+use crate::observation;
+use crate::random::episode_rng;
+use crate::scenario::{LoadedScenario, ScenarioError};
+use crate::task::{self, Reward, Task};
+
+/// What carries verbs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fidelity {
+    /// The symbolic house alone: every verb does what it says.
+    Symbolic,
+    /// Rapier: every verb is carried out by motion, and what it was to change is measured afterwards. Where measurement
+    /// and prediction differ, the step's info says so and the measurement stands.
+    Physical,
+}
+
+impl Fidelity {
+    /// As in an episode's header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Symbolic => "symbolic",
+            Self::Physical => "physical",
+        }
+    }
+}
+
+/// Which episode to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Number of the episode within the run; with the seed and the scenario's digest it gives the episode's streams.
+    pub index: u64,
+    /// What is wanted.
+    pub wish: Wish,
+}
+
+/// What is wanted in an episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing: the agent explores.
+    Explore,
+    /// A task drawn from the episode's stream.
+    Draw,
+    /// This.
+    Goal {
+        /// In words.
+        say: String,
+        /// Facts that must all hold.
+        all: Vec<String>,
+    },
+}
+
+/// What one action led to: a `Step` without its action.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What was seen afterwards.
+    pub observation: Observation,
+    /// The summands of the reward, in the task's order.
+    pub reward_terms: Vec<RewardTerm>,
+    /// The task ended.
+    pub terminated: bool,
+    /// The limit of steps cut the episode off.
+    pub truncated: bool,
+    /// Whether the goal holds.
+    pub success: bool,
+    /// Why the world did not carry the action out, in words.
+    pub refusal: Option<String>,
+    /// What else is to be known about the step.
+    pub info: BTreeMap<String, Value>,
+}
+
+/// Why an episode cannot start.
+#[derive(Clone, Debug, Error)]
+pub enum EnvError {
+    /// The scenario cannot be drawn.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A fact of the goal that was given is not one.
+    #[error("goal `{text}`: {error}")]
+    Goal {
+        /// The fact as it was given.
+        text: String,
+        /// What is wrong with it.
+        error: FactError,
+    },
+    /// The house holds nothing that anything could be done with.
+    #[error(
+        "{scenario}: no task can be drawn, because nothing here can be moved, opened or switched"
+    )]
+    NoTask {
+        /// Name of the scenario.
+        scenario: String,
+    },
+}
+
+/// A vector of worlds of one scenario.
+pub trait VectorEnv {
+    /// How many worlds there are.
+    fn num_envs(&self) -> usize;
+    /// What every observation lies in.
+    fn observation_space(&self) -> Space;
+    /// What every action has to lie in.
+    fn action_space(&self) -> Space;
+    /// Starts an episode in one world, whether or not the last one ended.
+    ///
+    /// # Errors
+    /// When the episode cannot start; the world is then idle.
+    fn reset(&mut self, lane: usize, start: &Start) -> Result<Observation, EnvError>;
+    /// One action in each world that gets one; `None` for those that do not. A world whose episode ended must be reset
+    /// before its next action.
+    ///
+    /// # Panics
+    /// When there are not `num_envs` actions, or a world without a running episode gets one.
+    fn step(&mut self, actions: &[Option<Action>]) -> Vec<Option<Outcome>>;
+    /// Where the episode in a world comes from, without the policy's name.
+    fn header(&self, lane: usize) -> Header;
+    /// Digest of a world's whole state: 32 lower-case hexadecimal digits.
+    fn state_digest(&self, lane: usize) -> String;
+}
+
+/// A house as an environment of one world.
+///
+/// Actions are lines of a VirtualHome program. A line that is not an action in this house is a refusal like any other.
+#[derive(Debug)]
+pub struct HouseholdEnv {
+    scenario: Arc<LoadedScenario>,
+    fidelity: Fidelity,
+    max_steps: u32,
+    reward: Reward,
+    episode: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    start: Start,
+    graph: HouseGraph,
+    task: Task,
+    steps: u32,
+    ended: bool,
+}
+
+impl HouseholdEnv {
+    /// An environment whose episodes are cut off after `max_steps` actions.
+    pub fn new(scenario: Arc<LoadedScenario>, fidelity: Fidelity, max_steps: u32) -> Self {
+        Self {
+            scenario,
+            fidelity,
+            max_steps,
+            reward: Reward::default(),
+            episode: None,
+        }
+    }
+
+    /// The house as it is, in symbols; `None` before the first reset.
+    pub fn graph(&self) -> Option<&HouseGraph> {
+        self.episode.as_ref().map(|e| &e.graph)
+    }
+
+    /// What is wanted in the running episode; `None` before the first reset.
+    pub fn task(&self) -> Option<&Task> {
+        self.episode.as_ref().map(|e| &e.task)
+    }
+
+    fn running(&self) -> &Running {
+        self.episode.as_ref().expect("the world was reset")
+    }
+}
+
+impl VectorEnv for HouseholdEnv {
+    fn num_envs(&self) -> usize {
+        1
+    }
+
+    fn observation_space(&self) -> Space {
+        observation::space()
+    }
+
+    fn action_space(&self) -> Space {
+        Space::Text { max_bytes: 1 << 12 }
+    }
+
+    fn reset(&mut self, lane: usize, start: &Start) -> Result<Observation, EnvError> {
+        assert_eq!(lane, 0, "a household is a vector of one world");
+        self.episode = None;
+        let stream = |purpose| episode_rng(start.seed, &self.scenario.digest, start.index, purpose);
+        let instance = self.scenario.instantiate(&mut stream("layout"))?;
+        let graph = instance.start;
+        let authored = &self.scenario.scenario.goal;
+        let task = match &start.wish {
+            Wish::Explore => Task::default(),
+            Wish::Draw => task::draw(&graph, authored, &mut stream("task")).ok_or_else(|| {
+                EnvError::NoTask {
+                    scenario: self.scenario.scenario.name.clone(),
+                }
+            })?,
+            Wish::Goal { say, all } => {
+                let parse = |text: &String| {
+                    Fact::parse(graph.house(), text).map_err(|error| EnvError::Goal {
+                        text: text.clone(),
+                        error,
+                    })
+                };
+                Task {
+                    say: say.clone(),
+                    goal: all.iter().map(parse).collect::<Result<_, _>>()?,
+                    activity: None,
+                }
+            }
+        };
+        let observation = observation::observe(&graph, &task.say);
+        self.episode = Some(Running {
+            start: start.clone(),
+            graph,
+            task,
+            steps: 0,
+            ended: false,
+        });
+        Ok(observation)
+    }
+
+    fn step(&mut self, actions: &[Option<Action>]) -> Vec<Option<Outcome>> {
+        assert_eq!(actions.len(), 1, "a household is a vector of one world");
+        let (max_steps, reward) = (self.max_steps, self.reward);
+        let [Some(action)] = actions else {
+            return vec![None];
+        };
+        let running = self.episode.as_mut().expect("the world was reset");
+        assert!(!running.ended, "an episode that ended must be reset");
+        vec![Some(running.step(action, max_steps, &reward))]
+    }
+
+    fn header(&self, _lane: usize) -> Header {
+        let running = self.running();
+        Header {
+            index: running.start.index,
+            seed: running.start.seed,
+            scenario: self.scenario.scenario.name.clone(),
+            scenario_digest: self.scenario.digest.clone(),
+            policy: String::new(),
+            fidelity: self.fidelity.name().to_owned(),
+            task: running.task.say.clone(),
+            goal: running.task.goal_text(&running.graph),
+            software: concat!("habitus ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    fn state_digest(&self, _lane: usize) -> String {
+        let digest = self.running().graph.digest();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Running {
+    fn step(&mut self, action: &Action, max_steps: u32, reward: &Reward) -> Outcome {
+        let holding = |graph: &HouseGraph, task: &Task| -> Vec<bool> {
+            task.goal.iter().map(|f| graph.holds(*f)).collect()
+        };
+        let before = holding(&self.graph, &self.task);
+        let mut info = BTreeMap::new();
+        let refusal = self.carry_out(action, &mut info).err();
+        self.steps += 1;
+        let after = holding(&self.graph, &self.task);
+        let success = self.task.done(&self.graph);
+        let truncated = !success && self.steps >= max_steps;
+        self.ended = success || truncated;
+        Outcome {
+            observation: observation::observe(&self.graph, &self.task.say),
+            reward_terms: reward.terms(&before, &after, refusal.is_some()),
+            terminated: success,
+            truncated,
+            success,
+            refusal,
+            info,
+        }
+    }
+
+    /// Does what the action says, or says why not.
+    fn carry_out(
+        &mut self,
+        action: &Action,
+        _info: &mut BTreeMap<String, Value>,
+    ) -> Result<(), String> {
+        let house = Arc::clone(self.graph.house());
+        let Action::Text(line) = action else {
+            return Err("an action in a house is a line of text".to_owned());
+        };
+        let action = HouseAction::parse(&house, line).map_err(|e| e.to_string())?;
+        self.graph.apply(&action).map_err(|r| r.text(&house))
+    }
+}
