@@ -172,14 +172,15 @@ fn plain(html: &str) -> String {
     while let Some(start) = rest.find(['<', '&']) {
         text.push_str(&rest[..start]);
         rest = &rest[start..];
-        let (end, replacement) = if rest.starts_with('<') {
-            let tag = rest[1..].starts_with(|c: char| c == '/' || c.is_ascii_alphabetic());
-            (rest.find('>').map(|end| end + 1).filter(|_| tag), " ")
-        } else {
-            match ENTITIES.iter().find(|(entity, _)| rest.starts_with(entity)) {
+        let (end, replacement) = match rest.strip_prefix('<') {
+            Some(tag) if tag.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic()) => {
+                (rest.find('>').map(|end| end + 1), " ")
+            }
+            Some(_) => (None, ""),
+            None => match ENTITIES.iter().find(|(entity, _)| rest.starts_with(entity)) {
                 Some((entity, character)) => (Some(entity.len()), *character),
                 None => (None, ""),
-            }
+            },
         };
         match end {
             Some(end) => {
