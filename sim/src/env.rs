@@ -274,6 +274,10 @@ impl Running {
         self.steps += 1;
         let after = holding(&self.graph, &self.task);
         let success = self.task.done(&self.graph);
+        // What people call what was just achieved: the answer when a plan is to be recognized.
+        if let (true, Some(activity)) = (success, &self.task.activity) {
+            info.insert("activity".to_owned(), Value::Text(activity.clone()));
+        }
         let truncated = !success && self.steps >= max_steps;
         self.ended = success || truncated;
         Outcome {

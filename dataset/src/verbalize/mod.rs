@@ -149,12 +149,12 @@ pub fn build_questions<E: Borrow<Episode>>(
     per_task: usize,
 ) -> Vec<Question> {
     let mut candidates: Vec<(String, Asked, String)> = Vec::new();
-    let mut wishes = BTreeSet::new();
+    let mut names = BTreeSet::new();
     for episode in episodes {
         let episode = episode.borrow();
         let mut rng = stream(seed, episode, "questions");
-        if !episode.header.task.is_empty() {
-            wishes.insert(episode.header.task.clone());
+        if plan_generation::executed(episode).is_some() {
+            names.insert(activity_recognition::name(episode));
         }
         let Some(moments) = story::moments(episode) else {
             continue;
@@ -180,7 +180,7 @@ pub fn build_questions<E: Borrow<Episode>>(
     let mut seen = BTreeSet::new();
     for (context, mut asked, source) in candidates {
         if asked.task == activity_recognition::TASK {
-            asked.wrong = activity_recognition::wrong(&asked.answer, &wishes, &mut rng);
+            asked.wrong = activity_recognition::wrong(&asked.answer, &names, &mut rng);
         }
         let prompt = format!("{context}\nQuestion: {}\nAnswer:", asked.question);
         if asked.wrong.is_empty() || !seen.insert(prompt.clone()) {

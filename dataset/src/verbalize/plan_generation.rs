@@ -95,11 +95,8 @@ fn whereabouts(name: &str, facts: &Facts<'_>) -> Option<String> {
     let mut text = format!("{} is", capital(&format!("the {name}")));
     let mut at = name;
     while let Some((preposition, next)) = facts.place(at) {
-        let adjective = if facts.is(next, "CLOSED") {
-            "closed "
-        } else {
-            ""
-        };
+        let shut_in = preposition == Preposition::In && facts.is(next, "CLOSED");
+        let adjective = if shut_in { "closed " } else { "" };
         text += &format!(" {} the {adjective}{next}", preposition.word());
         at = next;
         if text.len() > 300 {
