@@ -1,1 +1,14 @@
-//! agents
+//! What acts in the world: policies, and the rollouts that turn them into experience.
+//!
+//! A [`Policy`] turns observations into actions for every world of a vector of environments. This crate knows nothing
+//! of learners: a trained network implements [`Policy`] elsewhere.
+
+pub mod planner;
+mod policy;
+pub mod random;
+pub mod scripted;
+
+pub use planner::PlannerPolicy;
+pub use policy::{Briefing, Policy};
+pub use random::RandomPolicy;
+pub use scripted::ScriptedPolicy;

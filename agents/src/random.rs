@@ -1,0 +1,187 @@
+//! Random exploration: an agent that wanders through the rooms, carries things about, opens and looks, and sometimes tries
+//! what cannot be done.
+//!
+//! Uniform over kinds of action by weight, then uniform within a kind. Were it uniform over all valid actions, nine in
+//! ten would be walks and turns, and a story of them would hold nothing to count and nothing to follow.
+
+use episode::{Action, Observation};
+use rand::seq::IndexedRandom as _;
+use rand::{Rng, RngExt as _};
+use rand_chacha::ChaCha8Rng;
+use sim::catalogue::Property;
+use sim::household::{EntityId, Hand, HouseAction, HouseGraph, Need, VERBS, Verb};
+
+use crate::policy::{Belief, Briefing, Policy, lane_mut};
+
+/// Random exploration.
+#[derive(Debug)]
+pub struct RandomPolicy {
+    invalid: f64,
+    lanes: Vec<Option<Lane>>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    belief: Belief,
+    rng: ChaCha8Rng,
+    valid: Vec<HouseAction>,
+}
+
+impl RandomPolicy {
+    /// Explores at random; `invalid` in [0, 1] is the share of actions that the house will refuse.
+    pub fn new(invalid: f64) -> Self {
+        Self {
+            invalid: invalid.clamp(0.0, 1.0),
+            lanes: Vec::new(),
+        }
+    }
+}
+
+impl Policy for RandomPolicy {
+    fn name(&self) -> &str {
+        "random"
+    }
+
+    fn reset(&mut self, lane: usize, briefing: &Briefing<'_>, rng: ChaCha8Rng) {
+        *lane_mut(&mut self.lanes, lane) = Some(Lane {
+            belief: Belief::new(briefing.graph),
+            rng,
+            valid: Vec::new(),
+        });
+    }
+
+    fn act(&mut self, observations: &[Option<&Observation>]) -> Vec<Option<Action>> {
+        let invalid = self.invalid;
+        let act = |(lane, observation): (usize, &Option<&Observation>)| {
+            let observation = (*observation)?;
+            let lane = self.lanes[lane].as_mut().expect("the world was reset");
+            lane.belief.observe(observation);
+            let graph = &mut lane.belief.graph;
+            let refused = lane.rng.random_bool(invalid);
+            let action = match refused {
+                true => refused_action(graph, &mut lane.rng),
+                false => None,
+            };
+            let action = action.or_else(|| explore(graph, &mut lane.valid, &mut lane.rng))?;
+            // What is expected; what is observed next overrides it.
+            graph.apply(&action).ok();
+            Some(Action::Text(action.text(graph.house())))
+        };
+        observations.iter().enumerate().map(act).collect()
+    }
+}
+
+/// A kind of action, and how often it is chosen when the house allows one.
+///
+/// Larger weights for carrying make longer paths of things, larger ones for putting down more to count; the weights of
+/// what changes nothing (touch, look at) only vary the story.
+fn kind(graph: &HouseGraph, action: &HouseAction) -> (usize, f64) {
+    let house = graph.house();
+    let held = [Hand::Right, Hand::Left]
+        .into_iter()
+        .filter(|h| graph.held(*h).is_some())
+        .count();
+    let carries = held > 0;
+    if let (Verb::Walk | Verb::Find, [Some(to), _]) = (action.verb, action.objects) {
+        let elsewhere = graph.room_of(to) != graph.agent_room();
+        let properties = house.properties(to);
+        let holds_things =
+            properties.has(Property::Surfaces) || properties.has(Property::Containers);
+        let (kind, weight) = match () {
+            () if action.verb == Verb::Find => (1, 0.5),
+            () if graph.is_close(to) => (2, 0.02),
+            () if house.is_room(to) && elsewhere => (3, if carries { 3.0 } else { 1.5 }),
+            () if house.is_room(to) => (4, 0.05),
+            () if holds_things && elsewhere => (5, if carries { 3.0 } else { 0.7 }),
+            () if holds_things => (6, if carries { 3.0 } else { 2.0 }),
+            () if properties.has(Property::Grabbable) && elsewhere => (7, 0.3),
+            () if properties.has(Property::Grabbable) => (8, if carries { 0.5 } else { 2.5 }),
+            () => (9, 0.5),
+        };
+        return (kind, weight);
+    }
+    let weight = match action.verb {
+        Verb::Walk | Verb::Find => 0.0,
+        Verb::Grab => [6.0, 1.5, 0.0][held],
+        Verb::Put | Verb::PutIn => 4.0,
+        Verb::Drop => 0.1,
+        Verb::Open => 3.0,
+        Verb::Close => 1.0,
+        Verb::SwitchOn | Verb::SwitchOff => 0.7,
+        Verb::Sit => 0.5,
+        Verb::Lie => 0.2,
+        // Little else is possible then.
+        Verb::StandUp => 5.0,
+        Verb::TurnTo => 0.4,
+        Verb::LookAt | Verb::Watch => 0.7,
+        Verb::Touch => 0.3,
+        Verb::Drink | Verb::Eat | Verb::Read => 0.4,
+        Verb::Wash | Verb::Wipe => 1.0,
+    };
+    (10 + action.verb as usize, weight)
+}
+
+/// Number of kinds.
+const KINDS: usize = 10 + VERBS.len();
+
+/// A valid action; `None` when there is none at all.
+fn explore(
+    graph: &HouseGraph,
+    valid: &mut Vec<HouseAction>,
+    rng: &mut impl Rng,
+) -> Option<HouseAction> {
+    graph.valid_actions(valid);
+    let mut weights = [0.0; KINDS];
+    let kinds: Vec<usize> = valid
+        .iter()
+        .map(|action| {
+            let (kind, weight) = kind(graph, action);
+            weights[kind] = weight;
+            kind
+        })
+        .collect();
+    let total: f64 = weights.iter().sum();
+    let mut left = rng.random::<f64>() * total;
+    let chosen = weights.iter().position(|weight| {
+        left -= weight;
+        left < 0.0
+    })?;
+    let of_kind: Vec<&HouseAction> = valid
+        .iter()
+        .zip(kinds)
+        .filter_map(|(action, kind)| (kind == chosen).then_some(action))
+        .collect();
+    of_kind.choose(rng).map(|action| **action)
+}
+
+/// How often other things are tried for an action that is refused.
+const TRIES: usize = 64;
+
+/// An action that fits its things but not the moment (opening what is open, taking what is shut in or too far away);
+/// `None` when chance finds none.
+fn refused_action(graph: &HouseGraph, rng: &mut impl Rng) -> Option<HouseAction> {
+    let house = graph.house();
+    for _ in 0..TRIES {
+        let spec = VERBS.choose(rng)?;
+        let mut action = HouseAction::alone(spec.verb);
+        for i in 0..spec.arity {
+            let suits = |id: &EntityId| {
+                spec.needs.iter().all(|need| match need {
+                    Need::Property(j, any) if *j == i => {
+                        any.iter().any(|p| house.properties(*id).has(*p))
+                    }
+                    Need::Thing(j) if *j == i => !house.is_room(*id),
+                    Need::Holds(j) if *j == i => house.properties(*id).has(Property::Grabbable),
+                    _ => *id != house.agent(),
+                })
+            };
+            let candidates: Vec<EntityId> = house.ids().filter(suits).collect();
+            action.objects[i] = candidates.choose(rng).copied();
+        }
+        let complete = action.objects().count() == spec.arity;
+        if complete && graph.check(&action).is_err() {
+            return Some(action);
+        }
+    }
+    None
+}
