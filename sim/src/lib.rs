@@ -15,3 +15,4 @@ pub mod random;
 pub mod recorder;
 pub mod scenario;
 pub mod task;
+pub mod world;

@@ -1,0 +1,527 @@
+//! The physical reading of a house: rigid bodies in Rapier, verbs carried out by motion, facts read back by measuring.
+//!
+//! [`World::new`] builds the walls, furniture, fronts and things of an [`Instance`] and lets them settle.
+//! [`World::execute`] carries out one verb: the walker finds a way on free floor and follows it, a hand attaches a thing
+//! and puts it down on a spot that shape queries found free, a front swings or slides. [`World::measure`] says whether a
+//! fact holds, from poses, joints and contacts alone. [`World::snapshot`] and [`World::restore`] are exact to the bit.
+//!
+//! Time advances in steps of 1/60 s, and only while something moves. The world draws no random numbers, reads no clock
+//! and knows nothing of policies or tasks; the symbolic graph is consulted for what a verb promises (what has to come
+//! within reach), never for what is.
+
+mod agreement;
+mod build;
+mod measure;
+mod navigation;
+mod shape;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use agreement::{Agreement, Reading, Tally, agreement, carry_out};
+pub use measure::REACH;
+pub use verbs::{Execution, Failure};
+
+use libm::{cosf, sinf};
+use rapier3d::math::{Pose as Iso, Vector};
+use rapier3d::prelude::{
+    BroadPhaseBvh, CCDSolver, ColliderSet, ImpulseJointHandle, ImpulseJointSet,
+    IntegrationParameters, IslandManager, MultibodyJointSet, NarrowPhase, PhysicsPipeline,
+    RigidBodyHandle, RigidBodySet, SoftBodySet, SpringCoefficients,
+};
+
+use self::build::{Plan, blocked_by, build};
+use self::navigation::{Grid, OUTSIDE, Search};
+use self::shape::{Solid, about};
+use crate::household::{EntityId, House, StateSet};
+use crate::scenario::{Instance, Pose};
+
+/// Length of a step in seconds.
+pub const STEP_SECONDS: f32 = 1.0 / 60.0;
+/// Things that still move after this many steps are put to sleep where they are (3 s).
+const SETTLE_STEPS: u32 = 180;
+/// Height of the pelvis above the soles of who stands (metres).
+const PELVIS: f32 = 0.9;
+/// Where the hands are when nothing is reached for, in the body's frame: right and left.
+const HANDS_AT_REST: [[f32; 3]; 2] = [[0.25, -0.2, 1.0], [0.25, 0.2, 1.0]];
+
+/// A house in metres and kilograms.
+pub struct World {
+    plan: Arc<Plan>,
+    state: State,
+    parameters: IntegrationParameters,
+    /// Working memory; never decides what happens.
+    pipeline: PhysicsPipeline,
+    search: Search,
+    /// Loose things that were awake since the last [`World::settle`].
+    moved: Vec<EntityId>,
+}
+
+/// Everything about a world that changes.
+#[derive(Clone)]
+struct State {
+    bodies: RigidBodySet,
+    colliders: ColliderSet,
+    islands: IslandManager,
+    broad_phase: BroadPhaseBvh,
+    narrow_phase: NarrowPhase,
+    impulse_joints: ImpulseJointSet,
+    multibody_joints: MultibodyJointSet,
+    soft_bodies: SoftBodySet,
+    ccd_solver: CCDSolver,
+    /// Of each front, 0 closed to 1 open.
+    openness: Vec<f32>,
+    /// Switches and cleanliness, which no pose shows.
+    switched: Vec<StateSet>,
+    held: [Option<Held>; 2],
+    agent: Agent,
+    grid: Grid,
+    /// Where each loose thing last lay still.
+    rest: Vec<Option<Iso>>,
+    steps: u64,
+    /// How often a body had to be put back: not finite, or out of the house.
+    incidents: u32,
+}
+
+/// What a hand holds.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    thing: EntityId,
+    body: RigidBodyHandle,
+    joint: ImpulseJointHandle,
+}
+
+/// Pose of the walker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Agent {
+    pelvis: [f32; 3],
+    yaw: f32,
+    /// 0 upright, a right angle lying on the back.
+    tilt: f32,
+    /// Hands in the body's frame (origin between the soles, x forward, z towards the head).
+    hands: [[f32; 3]; 2],
+    /// Where it stood before it sat or lay down.
+    stood: [f32; 2],
+}
+
+impl Agent {
+    fn standing(pose: &Pose) -> Self {
+        let [x, y, _] = pose.position;
+        Self {
+            pelvis: [x, y, PELVIS],
+            yaw: pose.yaw,
+            tilt: 0.0,
+            hands: HANDS_AT_REST,
+            stood: [x, y],
+        }
+    }
+
+    fn position(&self) -> [f32; 2] {
+        [self.pelvis[0], self.pelvis[1]]
+    }
+
+    fn pose(&self) -> Iso {
+        let rotation = about([0.0, 0.0, 1.0], self.yaw) * about([0.0, -1.0, 0.0], self.tilt);
+        Iso::from_parts(
+            Vector::from(self.pelvis) - rotation * Vector::new(0.0, 0.0, PELVIS),
+            rotation,
+        )
+    }
+
+    fn hand_poses(&self) -> [Iso; 2] {
+        let pose = self.pose();
+        self.hands
+            .map(|hand| pose * Iso::from_translation(Vector::from(hand)))
+    }
+}
+
+/// A copy of everything that changes in a [`World`].
+#[derive(Clone)]
+pub struct Snapshot(Box<State>);
+
+/// What to draw of an entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Whose part it is.
+    pub entity: EntityId,
+    /// Its form.
+    pub form: PartForm,
+    /// Position of its middle in the world, metres.
+    pub position: [f32; 3],
+    /// Its rotation as a unit quaternion (x, y, z, w).
+    pub rotation: [f32; 4],
+}
+
+/// Form of a [`Part`], upright in its own frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PartForm {
+    /// Half extents.
+    Box([f32; 3]),
+    /// Half height and radius.
+    Cylinder(f32, f32),
+    /// Radius.
+    Ball(f32),
+}
+
+impl World {
+    /// Builds an instance's house and lets everything in it come to rest.
+    pub fn new(instance: &Instance) -> Self {
+        let (plan, state) = build(instance);
+        let mut world = Self {
+            plan: Arc::new(plan),
+            state,
+            parameters: parameters(),
+            pipeline: PhysicsPipeline::new(),
+            search: Search::default(),
+            moved: Vec::new(),
+        };
+        for front in 0..world.plan.fronts.len() {
+            world.place_front(front);
+        }
+        world.step();
+        world.settle();
+        for index in 0..world.plan.loose.len() {
+            let id = world.plan.loose[index];
+            world.settled_at(id);
+        }
+        world
+    }
+
+    /// Who and what is there.
+    pub fn house(&self) -> &Arc<House> {
+        &self.plan.house
+    }
+
+    /// Seconds simulated since the start.
+    pub fn seconds(&self) -> f64 {
+        self.state.steps as f64 / 60.0
+    }
+
+    /// Steps taken since the start; each is 1/60 s.
+    pub fn steps(&self) -> u64 {
+        self.state.steps
+    }
+
+    /// How often a body had to be put back where it last lay, because it left the house or its pose was not finite.
+    pub fn incidents(&self) -> u32 {
+        self.state.incidents
+    }
+
+    /// Where the agent is on the floor (x, y), metres.
+    pub fn agent_position(&self) -> [f32; 2] {
+        self.state.agent.position()
+    }
+
+    /// Where the agent looks: radians from the x axis, counter-clockwise.
+    pub fn agent_yaw(&self) -> f32 {
+        self.state.agent.yaw
+    }
+
+    /// Position and rotation (x, y, z, w) of every entity's frame, by index. Rooms and doors have the identity.
+    pub fn poses(&self) -> Vec<([f32; 3], [f32; 4])> {
+        self.plan
+            .house
+            .ids()
+            .map(|id| {
+                let pose = self.pose(id).unwrap_or(Iso::IDENTITY);
+                (pose.translation.into(), pose.rotation.into())
+            })
+            .collect()
+    }
+
+    /// Boxes of the walls as (lowest, highest corner), metres.
+    pub fn walls(&self) -> &[([f32; 3], [f32; 3])] {
+        &self.plan.walls
+    }
+
+    /// Every convex part of furniture, fronts and things where it is now.
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        let bodies = self.plan.house.ids().filter_map(|id| {
+            let body = self.plan.things[id.0 as usize].body?;
+            Some((id, body))
+        });
+        let fronts = self.plan.fronts.iter().map(|f| (f.entity, f.body));
+        for (entity, body) in bodies.chain(fronts) {
+            for handle in self.state.bodies[body].colliders() {
+                let collider = &self.state.colliders[*handle];
+                let shape = collider.shape();
+                let (form, upright) = if let Some(cuboid) = shape.as_cuboid() {
+                    (PartForm::Box(cuboid.half_extents.into()), 0.0)
+                } else if let Some(cylinder) = shape.as_cylinder() {
+                    let form = PartForm::Cylinder(cylinder.half_height, cylinder.radius);
+                    (form, -std::f32::consts::FRAC_PI_2)
+                } else if let Some(ball) = shape.as_ball() {
+                    (PartForm::Ball(ball.radius), 0.0)
+                } else {
+                    continue;
+                };
+                let pose = collider.position();
+                parts.push(Part {
+                    entity,
+                    form,
+                    position: pose.translation.into(),
+                    rotation: (pose.rotation * about([1.0, 0.0, 0.0], upright)).into(),
+                });
+            }
+        }
+        parts
+    }
+
+    /// A copy of everything that changes.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(Box::new(self.state.clone()))
+    }
+
+    /// Goes back to a snapshot of this world, or of another world of the same instance. What follows is the same to the
+    /// bit as what followed the snapshot.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.state = (*snapshot.0).clone();
+        // Its caches belong to the state that was left.
+        self.pipeline = PhysicsPipeline::new();
+        self.moved.clear();
+    }
+
+    /// A digest of the bits of every pose, velocity, front, hand and switch.
+    pub fn digest(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new();
+        let mut floats = |values: &[f32]| {
+            for value in values {
+                hasher.update(&value.to_bits().to_le_bytes());
+            }
+        };
+        let state = &self.state;
+        for (_, body) in state.bodies.iter() {
+            floats(&body.translation().to_array());
+            floats(&body.rotation().to_array());
+            floats(&body.linvel().to_array());
+            floats(&body.angvel().to_array());
+        }
+        floats(&state.openness);
+        floats(&state.agent.pelvis);
+        floats(&[state.agent.yaw, state.agent.tilt]);
+        floats(&state.agent.hands.concat());
+        for held in state.held {
+            hasher.update(&held.map_or(u16::MAX, |h| h.thing.0).to_le_bytes());
+        }
+        for states in &state.switched {
+            hasher.update(&[states.0]);
+        }
+        hasher.update(&state.steps.to_le_bytes());
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        digest
+    }
+
+    /// Pose of an entity's frame; none for rooms and doors.
+    fn pose(&self, id: EntityId) -> Option<Iso> {
+        if id == self.plan.house.agent() {
+            return Some(self.state.agent.pose());
+        }
+        let body = self.plan.things[id.0 as usize].body?;
+        Some(*self.state.bodies[body].position())
+    }
+
+    /// One step of 1/60 s, with the walker and its hands moving to where `state.agent` says.
+    fn step(&mut self) {
+        let state = &mut self.state;
+        let hands = state.agent.hand_poses();
+        state.bodies[self.plan.walker].set_next_kinematic_position(state.agent.pose());
+        for (hand, pose) in self.plan.hands.into_iter().zip(hands) {
+            state.bodies[hand].set_next_kinematic_position(pose);
+        }
+        self.pipeline.step(
+            Vector::new(0.0, 0.0, -9.81),
+            &self.parameters,
+            &mut state.islands,
+            &mut state.broad_phase,
+            &mut state.narrow_phase,
+            &mut state.bodies,
+            &mut state.colliders,
+            &mut state.impulse_joints,
+            &mut state.multibody_joints,
+            &mut state.soft_bodies,
+            &mut state.ccd_solver,
+            &(),
+            &(),
+        );
+        state.steps += 1;
+        for handle in state.islands.active_bodies() {
+            let body = &state.bodies[handle];
+            let id = EntityId(body.user_data as u16);
+            if body.is_dynamic() && !self.moved.contains(&id) {
+                self.moved.push(id);
+            }
+        }
+        if !self.pipeline.quarantine().is_empty() {
+            for handle in self.pipeline.quarantine().bodies().to_vec() {
+                let body = &mut self.state.bodies[handle];
+                body.set_enabled(true);
+                let id = EntityId(body.user_data as u16);
+                self.put_back(id);
+            }
+        }
+    }
+
+    /// Whether a loose thing that no hand holds is awake.
+    fn stirring(&self) -> bool {
+        let state = &self.state;
+        state.islands.active_bodies().any(|handle| {
+            state.bodies[handle].is_dynamic()
+                && !state.held.iter().flatten().any(|h| h.body == handle)
+        })
+    }
+
+    /// Steps until all loose things sleep, then brings the floor plan up to date with what moved. What leaves the house is
+    /// put back where it last lay. Returns the things that were awake since the last time and are in no hand.
+    fn settle(&mut self) -> Vec<EntityId> {
+        let mut stirred = Vec::new();
+        for _ in 0..3 {
+            for _ in 0..SETTLE_STEPS {
+                if !self.stirring() {
+                    break;
+                }
+                self.step();
+            }
+            if self.stirring() {
+                let awake: Vec<_> = self.state.islands.active_bodies().collect();
+                for handle in awake {
+                    if self.state.bodies[handle].is_dynamic() {
+                        self.state.bodies[handle].sleep();
+                    }
+                }
+            }
+            let mut strays = false;
+            for id in std::mem::take(&mut self.moved) {
+                if self.is_held(id) {
+                    continue;
+                }
+                stirred.push(id);
+                if self.strayed(id) {
+                    self.put_back(id);
+                    strays = true;
+                } else {
+                    self.settled_at(id);
+                }
+            }
+            if !strays {
+                break;
+            }
+        }
+        stirred.sort();
+        stirred.dedup();
+        stirred
+    }
+
+    /// Remembers where a thing lies, and blocks the floor under it.
+    fn settled_at(&mut self, id: EntityId) {
+        self.state.rest[id.0 as usize] = self.pose(id);
+        self.block_floor(id);
+    }
+
+    /// Brings the floor layer of a loose thing up to date.
+    fn block_floor(&mut self, id: EntityId) {
+        let (Ok(index), Some(pose)) = (self.plan.loose.binary_search(&id), self.pose(id)) else {
+            return;
+        };
+        let size = self.plan.things[id.0 as usize].size;
+        let solid = bounding(size);
+        let low = build::shadow(&solid, &pose).1[0];
+        // What lies higher lies on furniture, whose own floor is blocked already.
+        let cells = if self.is_held(id) || low > 0.1 {
+            Vec::new()
+        } else {
+            blocked_by(&self.state.grid, &[solid], &pose)
+        };
+        self.state
+            .grid
+            .set_layer(self.plan.fronts.len() + index, cells);
+    }
+
+    /// Whether a thing is out of the house.
+    fn strayed(&self, id: EntityId) -> bool {
+        let Some(pose) = self.pose(id) else {
+            return false;
+        };
+        let at = pose.translation;
+        !pose.is_finite() || at.z < -0.1 || self.state.grid.room_at([at.x, at.y]) == OUTSIDE
+    }
+
+    fn put_back(&mut self, id: EntityId) {
+        self.state.incidents += 1;
+        let (Some(body), Some(rest)) = (
+            self.plan.things[id.0 as usize].body,
+            self.state.rest[id.0 as usize],
+        ) else {
+            return;
+        };
+        let body = &mut self.state.bodies[body];
+        body.set_position(rest, true);
+        body.set_linvel(Vector::ZERO, true);
+        body.set_angvel(Vector::ZERO, true);
+    }
+
+    fn is_held(&self, id: EntityId) -> bool {
+        self.state.held.iter().flatten().any(|h| h.thing == id)
+    }
+
+    /// Puts a front where its openness says, at once, with its floor layer.
+    fn place_front(&mut self, index: usize) {
+        let front = &self.plan.fronts[index];
+        let openness = self.state.openness[index];
+        let pose = front.base * front.form.motion.at(openness);
+        self.state.bodies[front.body].set_position(pose, false);
+        let passes = !front.form.carries && openness > 0.0;
+        self.set_groups(
+            front.body,
+            if passes {
+                build::NO_GROUPS
+            } else {
+                build::FRONT_GROUPS
+            },
+        );
+        self.block_front(index);
+    }
+
+    fn block_front(&mut self, index: usize) {
+        let front = &self.plan.fronts[index];
+        let pose = front.base * front.form.motion.at(self.state.openness[index]);
+        let cells = blocked_by(&self.state.grid, &front.form.solids, &pose);
+        self.state.grid.set_layer(index, cells);
+    }
+
+    fn set_groups(&mut self, body: RigidBodyHandle, groups: rapier3d::prelude::InteractionGroups) {
+        for collider in self.state.bodies[body].colliders().to_vec() {
+            self.state.colliders[collider].set_collision_groups(groups);
+        }
+    }
+}
+
+/// The box around a class of that size, in its frame.
+fn bounding(size: [f32; 3]) -> Solid {
+    Solid::Box {
+        center: [0.0, 0.0, 0.5 * size[2]],
+        half: size.map(|s| 0.5 * s),
+    }
+}
+
+/// Direction of an angle.
+fn heading(yaw: f32) -> [f32; 2] {
+    [cosf(yaw), sinf(yaw)]
+}
+
+/// Settings for things of hand size: contacts four times as stiff as Rapier's (a stack of ten boxes sinks by less than
+/// 3 mm instead of 25), and a slop that a fork does not drown in.
+fn parameters() -> IntegrationParameters {
+    let stiff = SpringCoefficients::new(120.0, 5.0);
+    IntegrationParameters {
+        dt: STEP_SECONDS,
+        contact_softness: stiff,
+        static_contact_softness: stiff,
+        normalized_allowed_linear_error: 0.001,
+        ..IntegrationParameters::default()
+    }
+}
