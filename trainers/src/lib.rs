@@ -6,5 +6,10 @@
 //! how the data was made.
 
 pub mod cache;
-pub mod checkpoint;
 pub mod nn;
+
+pub mod continual;
+pub mod optimizer;
+
+pub mod checkpoint;
+pub mod recipes;

@@ -1,2 +1,162 @@
-//! `train`.
-fn main() {}
+//! `train`: carries out a recipe.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use trainers::nn::init_torch;
+use trainers::recipes::{RecipeError, bench, language_finetune};
+
+/// Trains a model as a recipe says.
+#[derive(Parser)]
+#[command(
+    name = "train",
+    version,
+    after_help = "Example:\n  habitus train recipes/language_finetune.toml --set 'data=[\"runs/data/train.jsonl\"]' \\\n      \
+                  --set ewc.text=general.jsonl --out runs/first\n  habitus train recipes/language_finetune.toml --out runs/first --resume\n\n\
+                  Exit code 0: done (or stopped by Ctrl-C with a checkpoint); 1: failed; 2: the input is wrong."
+)]
+struct Arguments {
+    /// The recipe: a TOML file; its key `recipe` names the procedure.
+    #[arg(required_unless_present = "bench")]
+    recipe: Option<PathBuf>,
+    /// Changes a value of the recipe; dots reach into tables (`--set ewc.lambda=0`).
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Folder of the run: config.toml, metrics.jsonl, checkpoints.
+    #[arg(long, value_name = "RUN", required_unless_present = "bench")]
+    out: Option<PathBuf>,
+    /// Go on from RUN's last checkpoint, bit for bit.
+    #[arg(long)]
+    resume: bool,
+    /// Print a JSON object as the last line of stdout.
+    #[arg(long)]
+    json: bool,
+    /// Overrides the recipe's seed.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Threads of one operation; 0: one per core. The last bits of a result depend on it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Start from this adapter (PEFT format).
+    #[arg(long, value_name = "DIR")]
+    init_adapter: Option<PathBuf>,
+    /// Measure training speed instead of training: tokens per second of CPU time.
+    #[arg(long)]
+    bench: bool,
+    /// Rows for --bench, JSON Lines of {"input_ids", "labels"}; made up where not given.
+    #[arg(long, value_name = "FILE", requires = "bench")]
+    bench_data: Option<PathBuf>,
+}
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    init_torch(arguments.threads);
+    // The second Ctrl-C does not wait for the checkpoint.
+    let stop = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    if let Err(error) = stop {
+        eprintln!("Ctrl-C will not write a checkpoint: {error}");
+    }
+    match run(&arguments) {
+        Ok(result) => {
+            if arguments.json {
+                println!("{result}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
+    if arguments.bench {
+        let figures = bench::run(
+            &read_recipe(arguments)?,
+            arguments.bench_data.as_deref(),
+            true,
+        )?;
+        return Ok(json!(figures));
+    }
+    let config: language_finetune::Config = read_recipe(arguments)?;
+    let out = arguments.out.clone().expect("clap requires --out");
+    let options = language_finetune::Options {
+        out: out.clone(),
+        resume: arguments.resume,
+        init_adapter: arguments.init_adapter.clone(),
+        stop: &STOP,
+        progress: true,
+        stop_after: None,
+    };
+    let summary = language_finetune::run(&config, &options)?;
+    eprintln!(
+        "{} of {} steps, {} tokens in {:.0} s; nll {:.3}; {}",
+        summary.step,
+        summary.steps,
+        summary.tokens,
+        summary.seconds,
+        summary.nll,
+        summary.checkpoint.display()
+    );
+    if summary.step < summary.steps {
+        eprintln!("stopped early: go on with --resume");
+    }
+    Ok(json!(summary))
+}
+
+/// The recipe's configuration, `--set` and `--seed` applied. Errors name file and line, or the argument.
+fn read_recipe<C: DeserializeOwned>(arguments: &Arguments) -> Result<C, RecipeError> {
+    let mut table = toml::Table::new();
+    if let Some(path) = &arguments.recipe {
+        let wrong = |error: String| RecipeError::Input(format!("{}: {error}", path.display()));
+        let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        // Read as a configuration first: its errors know their line.
+        toml::from_str::<C>(&text).map_err(|error| wrong(error.to_string()))?;
+        table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    }
+    for argument in &arguments.set {
+        set(&mut table, argument)
+            .map_err(|error| RecipeError::Input(format!("--set {argument}: {error}")))?;
+    }
+    if let Some(seed) = arguments.seed {
+        let seed = i64::try_from(seed).map_err(|_large| {
+            RecipeError::Input(format!("--seed {seed}: expected less than 2^63"))
+        })?;
+        table.insert("seed".to_owned(), seed.into());
+    }
+    C::deserialize(table).map_err(|error| RecipeError::Input(format!("--set: {error}")))
+}
+
+fn set(table: &mut toml::Table, argument: &str) -> Result<(), String> {
+    let (path, value) = argument.split_once('=').ok_or("expected KEY=VALUE")?;
+    // what is not a TOML value is text: paths need no quotes
+    let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| value.into());
+    let (parents, key) = path
+        .rsplit_once('.')
+        .map_or((None, path), |(parents, key)| (Some(parents), key));
+    let mut at = table;
+    for parent in parents.into_iter().flat_map(|parents| parents.split('.')) {
+        at = at
+            .entry(parent)
+            .or_insert_with(|| toml::Table::new().into())
+            .as_table_mut()
+            .ok_or_else(|| format!("{parent} is not a table"))?;
+    }
+    at.insert(key.to_owned(), value);
+    Ok(())
+}

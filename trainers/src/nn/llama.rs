@@ -371,14 +371,22 @@ impl Llama {
 
     /// The frozen weight of a linear layer `(out, in)`, a view; `kind` is an index into [`super::KINDS`].
     pub fn weight(&self, layer: usize, kind: usize) -> Tensor {
+        let (group, first, rows) = self.place(kind);
+        self.blocks[layer].linear[group].narrow(0, first, rows)
+    }
+
+    /// Group, first row and number of rows of a kind's weight in the stacked weight of its group.
+    pub(crate) fn place(&self, kind: usize) -> (usize, i64, i64) {
         let group = GROUPS
             .iter()
             .position(|kinds| kinds.contains(&kind))
             .expect("the groups cover all kinds");
-        let first = (GROUPS[group].start..kind)
-            .map(|kind| self.config.rows(kind))
-            .sum();
-        self.blocks[layer].linear[group].narrow(0, first, self.config.rows(kind))
+        let before = GROUPS[group].start..kind;
+        (
+            group,
+            before.map(|kind| self.config.rows(kind)).sum(),
+            self.config.rows(kind),
+        )
     }
 
     /// The frozen weights of all groups, block by block, sharing memory with the model: for gradients with respect to

@@ -2,5 +2,7 @@
 //!
 //! One binary: each test binary pays libtorch's start-up of half a second.
 
+mod continual;
+mod finetune;
 mod nn;
 mod tiny;

@@ -1,0 +1,43 @@
+//! Training procedures: one flat file each, its configuration on top, its steps in the paper's order.
+//!
+//! To add one: a file here with a `Config` (serde, `deny_unknown_fields`, a sentence per field) and a `run`; a row in
+//! `src/bin/train.rs`; a TOML in `recipes/`; a test that resumes it bit for bit.
+
+pub mod bench;
+pub mod language_finetune;
+
+/// Why a recipe did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// What was asked for is wrong: a file, a value, data that do not fit. Exit code 2.
+    #[error("{0}")]
+    Input(String),
+    /// It failed on the way. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl RecipeError {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Input(_) => 2,
+        }
+    }
+}
+
+impl From<crate::nn::ModelError> for RecipeError {
+    fn from(error: crate::nn::ModelError) -> Self {
+        match error {
+            crate::nn::ModelError::Torch(_) => Self::Failed(error.to_string()),
+            _ => Self::Input(error.to_string()),
+        }
+    }
+}
+
+impl From<tch::TchError> for RecipeError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Failed(format!("libtorch: {error}"))
+    }
+}
