@@ -15,6 +15,7 @@ use crate::observation;
 use crate::random::episode_rng;
 use crate::scenario::{LoadedScenario, ScenarioError};
 use crate::task::{self, Reward, Task};
+use crate::world::{self, World};
 
 /// What carries verbs out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub enum Fidelity {
     Symbolic,
     /// Rapier: every verb is carried out by motion, and what it was to change is measured afterwards. Where measurement
     /// and prediction differ, the step's info says so and the measurement stands.
+    ///
+    /// Info of a step that the symbolic house did not refuse: `simulated_seconds`, `compared` (number of facts),
+    /// `disagreements` (those predicted but measured otherwise, one a line), `path` (x0 y0 x1 y1 … in meters), and
+    /// `failure` (why the motion could not be carried out; also the step's refusal) where there was one.
     Physical,
 }
 
@@ -134,7 +139,6 @@ pub trait VectorEnv {
 /// A house as an environment of one world.
 ///
 /// Actions are lines of a VirtualHome program. A line that is not an action in this house is a refusal like any other.
-#[derive(Debug)]
 pub struct HouseholdEnv {
     scenario: Arc<LoadedScenario>,
     fidelity: Fidelity,
@@ -143,10 +147,11 @@ pub struct HouseholdEnv {
     episode: Option<Running>,
 }
 
-#[derive(Debug)]
 struct Running {
     start: Start,
     graph: HouseGraph,
+    /// `None` when verbs are carried out in symbols only.
+    world: Option<World>,
     task: Task,
     steps: u32,
     ended: bool,
@@ -197,6 +202,7 @@ impl VectorEnv for HouseholdEnv {
         self.episode = None;
         let stream = |purpose| episode_rng(start.seed, &self.scenario.digest, start.index, purpose);
         let instance = self.scenario.instantiate(&mut stream("layout"))?;
+        let world = (self.fidelity == Fidelity::Physical).then(|| World::new(&instance));
         let graph = instance.start;
         let authored = &self.scenario.scenario.goal;
         let task = match &start.wish {
@@ -224,6 +230,7 @@ impl VectorEnv for HouseholdEnv {
         self.episode = Some(Running {
             start: start.clone(),
             graph,
+            world,
             task,
             steps: 0,
             ended: false,
@@ -258,7 +265,15 @@ impl VectorEnv for HouseholdEnv {
     }
 
     fn state_digest(&self, _lane: usize) -> String {
-        let digest = self.running().graph.digest();
+        let running = self.running();
+        let mut digest = running.graph.digest();
+        if let Some(world) = &running.world {
+            let both = blake3::Hasher::new()
+                .update(&digest)
+                .update(&world.digest())
+                .finalize();
+            digest.copy_from_slice(&both.as_bytes()[..16]);
+        }
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -295,13 +310,41 @@ impl Running {
     fn carry_out(
         &mut self,
         action: &Action,
-        _info: &mut BTreeMap<String, Value>,
+        info: &mut BTreeMap<String, Value>,
     ) -> Result<(), String> {
         let house = Arc::clone(self.graph.house());
         let Action::Text(line) = action else {
             return Err("an action in a house is a line of text".to_owned());
         };
         let action = HouseAction::parse(&house, line).map_err(|e| e.to_string())?;
-        self.graph.apply(&action).map_err(|r| r.text(&house))
+        let Some(world) = &mut self.world else {
+            return self.graph.apply(&action).map_err(|r| r.text(&house));
+        };
+        let reading = world::carry_out(&mut self.graph, world, &action);
+        let reading = reading.map_err(|r| r.text(&house))?;
+        let lines = |facts: &[Fact]| -> String {
+            let lines: Vec<String> = facts.iter().map(|f| f.text(&house)).collect();
+            lines.join("\n")
+        };
+        let (seconds, path) = match &reading.execution {
+            Ok(execution) => (
+                execution.simulated_seconds,
+                execution.path.iter().flatten().copied().collect(),
+            ),
+            Err(_) => (0.0, Vec::new()),
+        };
+        let mut note = |name: &str, value| info.insert(name.to_owned(), value);
+        note("simulated_seconds", Value::Array(vec![seconds]));
+        note(
+            "compared",
+            Value::Array(vec![reading.compared.len() as f32]),
+        );
+        note("disagreements", Value::Text(lines(&reading.disagreements)));
+        note("path", Value::Array(path));
+        reading.execution.map(|_| ()).map_err(|failure| {
+            let text = failure.text(&house);
+            note("failure", Value::Text(text.clone()));
+            text
+        })
     }
 }
