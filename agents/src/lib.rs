@@ -6,6 +6,7 @@
 pub mod planner;
 mod policy;
 pub mod random;
+pub mod rollout;
 pub mod scripted;
 
 pub use planner::PlannerPolicy;

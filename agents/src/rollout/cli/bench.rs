@@ -1,0 +1,225 @@
+//! `bench symbolic|physical`: what one core does in a second of its time.
+//!
+//! Measured in processor time of the measuring thread, so that what else the machine does changes little.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use agents::rollout::{PolicyChoice, Settings, Worker};
+use agents::{Briefing, Policy as _, RandomPolicy};
+use clap::{Args, Subcommand};
+use rand::seq::IndexedRandom as _;
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use sim::env::{Fidelity, HouseholdEnv, Start, VectorEnv as _, Wish};
+use sim::household::{HouseAction, HouseGraph};
+use sim::random::episode_rng;
+use sim::scenario::LoadedScenario;
+
+use super::{CommandError, Done, scenario};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Actions on the symbolic house: applied, found and applied, recorded as episodes.
+    #[command(after_help = "Example:\n  ./habitus bench symbolic flat --json")]
+    Symbolic(Arguments),
+    /// Verbs carried out by physics, and worlds built.
+    #[command(after_help = "Example:\n  ./habitus bench physical flat --json")]
+    Physical(Arguments),
+}
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Files, or names of scenarios that come with habitus; by default all of these.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// Processor time for each figure of each scenario, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    seconds: f64,
+}
+
+/// Figures of one scenario.
+#[derive(Serialize)]
+struct Figures {
+    scenario: String,
+    /// Rooms, doors, objects and the agent, in the first episode.
+    entities: usize,
+    #[serde(flatten)]
+    per_core_second: BTreeMap<&'static str, f64>,
+}
+
+pub(crate) fn run(command: &Command, seed: u64) -> Result<Done, CommandError> {
+    let (name, arguments, measure): (_, _, fn(&Arc<LoadedScenario>, u64, f64) -> _) = match command
+    {
+        Command::Symbolic(arguments) => ("symbolic", arguments, symbolic),
+        Command::Physical(arguments) => ("physical", arguments, physical),
+    };
+    let scenarios = if arguments.scenarios.is_empty() {
+        scenario::shipped()?
+    } else {
+        arguments
+            .scenarios
+            .iter()
+            .map(|name| scenario::find(name))
+            .collect::<Result<_, _>>()?
+    };
+    let mut text = String::new();
+    let mut all = Vec::new();
+    for scenario in &scenarios {
+        eprintln!("measuring {}", scenario.scenario.name);
+        let entities = first_graph(scenario, seed)?.house().len();
+        let figures = Figures {
+            scenario: scenario.scenario.name.clone(),
+            entities,
+            per_core_second: measure(scenario, seed, arguments.seconds)?,
+        };
+        writeln!(text, "{} ({entities} entities)", figures.scenario)
+            .expect("a string takes everything");
+        for (what, rate) in &figures.per_core_second {
+            writeln!(text, "  {what:<28} {rate:>12.0} per core-second")
+                .expect("a string takes everything");
+        }
+        all.push(figures);
+    }
+    Ok(Done::new(
+        text,
+        serde_json::json!({ "bench": name, "scenarios": all }),
+    ))
+}
+
+type Rates = Result<BTreeMap<&'static str, f64>, CommandError>;
+
+fn symbolic(scenario: &Arc<LoadedScenario>, seed: u64, seconds: f64) -> Rates {
+    /// Actions of one walk through the house; long enough that cloning the start does not count.
+    const WALK: usize = 1000;
+    let start = first_graph(scenario, seed)?;
+    let mut rng = episode_rng(seed, &scenario.digest, 0, "policy");
+    let mut graph = start.clone();
+    let mut valid = Vec::new();
+    let mut walk: Vec<HouseAction> = Vec::with_capacity(WALK);
+    for _ in 0..WALK {
+        graph.valid_actions(&mut valid);
+        let Some(action) = valid.choose(&mut rng) else {
+            break;
+        };
+        graph.apply(action).expect("a valid action is not refused");
+        walk.push(*action);
+    }
+    let applied = rate(seconds, || {
+        let mut graph = start.clone();
+        for action in &walk {
+            graph
+                .apply(action)
+                .expect("the same walk from the same start");
+        }
+        Ok(walk.len())
+    })?;
+    let found = rate(seconds, || {
+        graph.clone_from(&start);
+        for _ in 0..WALK {
+            graph.valid_actions(&mut valid);
+            let action = valid
+                .choose(&mut rng)
+                .expect("this house allowed an action before");
+            graph.apply(action).expect("a valid action is not refused");
+        }
+        Ok(WALK)
+    })?;
+    let settings = Settings {
+        seed,
+        policy: PolicyChoice::Random { invalid_share: 0.1 },
+        fidelity: Fidelity::Symbolic,
+        max_steps: 30,
+    };
+    let mut worker = Worker::new(&settings);
+    let mut index = 0;
+    let recorded = rate(seconds, || {
+        index += 1;
+        Ok(worker.record(scenario, index)?.steps.len())
+    })?;
+    Ok(BTreeMap::from([
+        ("actions applied", applied),
+        ("actions found and applied", found),
+        ("steps explored and recorded", recorded),
+    ]))
+}
+
+fn physical(scenario: &Arc<LoadedScenario>, seed: u64, seconds: f64) -> Rates {
+    const STEPS: u32 = 50;
+    let mut env = HouseholdEnv::new(Arc::clone(scenario), Fidelity::Physical, STEPS);
+    let mut policy = RandomPolicy::new(0.0);
+    let (mut building, mut acting) = (0.0, 0.0);
+    let (mut worlds, mut verbs) = (0_u64, 0_u64);
+    while acting < seconds {
+        let start = Start {
+            seed,
+            index: worlds,
+            wish: Wish::Explore,
+        };
+        let before = processor_seconds();
+        let first = env
+            .reset(0, &start)
+            .map_err(agents::rollout::RolloutError::from)?;
+        building += processor_seconds() - before;
+        worlds += 1;
+        let briefing = Briefing {
+            graph: env.graph().expect("the environment was just reset"),
+            task: env.task().expect("the environment was just reset"),
+        };
+        policy.reset(
+            0,
+            &briefing,
+            episode_rng(seed, &scenario.digest, start.index, "policy"),
+        );
+        let mut observation = first;
+        for _ in 0..STEPS {
+            let action = policy.act(&[Some(&observation)]);
+            let before = processor_seconds();
+            let outcome = env.step(&action).swap_remove(0);
+            acting += processor_seconds() - before;
+            let Some(outcome) = outcome else { break };
+            verbs += u64::from(outcome.refusal.is_none());
+            observation = outcome.observation;
+        }
+        if verbs == 0 && worlds > 100 {
+            return Err(CommandError::Input(format!(
+                "{}: nothing can be done here",
+                scenario.path.display()
+            )));
+        }
+    }
+    Ok(BTreeMap::from([
+        ("worlds built", worlds as f64 / building),
+        ("verbs carried out", verbs as f64 / acting),
+    ]))
+}
+
+/// How many things `work` does in a second of processor time, when it is called again and again for `seconds`.
+fn rate(
+    seconds: f64,
+    mut work: impl FnMut() -> Result<usize, CommandError>,
+) -> Result<f64, CommandError> {
+    // Once before the clock starts, for caches.
+    work()?;
+    let start = processor_seconds();
+    let mut done = 0;
+    loop {
+        done += work()?;
+        let elapsed = processor_seconds() - start;
+        if elapsed >= seconds {
+            return Ok(done as f64 / elapsed.max(1e-9));
+        }
+    }
+}
+
+fn processor_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+fn first_graph(scenario: &LoadedScenario, seed: u64) -> Result<HouseGraph, CommandError> {
+    let mut rng = episode_rng(seed, &scenario.digest, 0, "layout");
+    Ok(scenario.instantiate(&mut rng)?.start)
+}

@@ -1,0 +1,266 @@
+//! `rollout run|verify|show`.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+
+use agents::rollout::{self, Part, Plan, PolicyChoice, RolloutError, Scenarios, Settings};
+use clap::{Args, Subcommand, ValueEnum};
+use episode::store::{Store, StoreError};
+use sim::env::Fidelity;
+
+use super::progress::{Progress, stop_on_interrupt};
+use super::{CommandError, Done, scenario};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Record episodes into a store. The same command completes a store that was interrupted.
+    #[command(after_help = "Examples:
+  ./habitus rollout run flat --policy random --episodes 200 --out runs/explored
+  ./habitus rollout run flat cottage --policy planner --simulations 500 --episodes 1000 --workers 8 --out runs/planned
+  ./habitus rollout run flat --episodes 10000 --shard 3/16 --out runs/part3     # then: ./habitus data merge runs/part* --out runs/all")]
+    Run(RunArguments),
+    /// Simulate recorded episodes again from their actions and compare states and observations step by step; exit code
+    /// 1 if one differs.
+    #[command(
+        after_help = "Example:\n  ./habitus rollout verify runs/explored --episodes 200 --json"
+    )]
+    Verify {
+        /// The store's folder.
+        dir: PathBuf,
+        /// Only the first so many episodes.
+        #[arg(long, value_name = "N")]
+        episodes: Option<usize>,
+        /// Number of threads; by default one for each core.
+        #[arg(long, value_name = "N")]
+        workers: Option<NonZeroUsize>,
+    },
+    /// An episode as text: the task, what was done, what was refused and why, what changed.
+    #[command(after_help = "Example:\n  ./habitus rollout show runs/explored 0")]
+    Show {
+        /// The store's folder.
+        dir: PathBuf,
+        /// Position of the episode, from 0.
+        episode: usize,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// Files, or names of scenarios that come with habitus; episodes are dealt to them in turn.
+    #[arg(required = true, value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// Who acts.
+    #[arg(long, value_enum, default_value_t = PolicyName::Random)]
+    policy: PolicyName,
+    /// Number of episodes, over all scenarios.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    episodes: u64,
+    /// Number of threads; by default one for each core.
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// Folder of the store.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Whether physics carries actions out, or only symbols.
+    #[arg(long, value_enum, default_value_t = FidelityName::Physical)]
+    fidelity: FidelityName,
+    /// An episode is cut off after so many actions.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    max_steps: u32,
+    /// Policy random: share of actions, from 0 to 1, that the world will refuse; refusals are experience too.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
+    invalid_share: f64,
+    /// Policy planner: simulations of the tree search for one plan.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    simulations: u32,
+    /// Record only part i (from 0) of N equal parts; `data merge` puts the parts together.
+    #[arg(long, value_name = "i/N", default_value = "0/1", value_parser = part)]
+    shard: Part,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PolicyName {
+    /// Any action that is possible, now and then one that is not.
+    Random,
+    /// Monte-Carlo tree search for the task's goal on the symbolic house.
+    Planner,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FidelityName {
+    Symbolic,
+    Physical,
+}
+
+pub(crate) fn run(command: Command, seed: u64) -> Result<Done, CommandError> {
+    match command {
+        Command::Run(arguments) => record(&arguments, seed),
+        Command::Verify {
+            dir,
+            episodes,
+            workers,
+        } => verify(&dir, episodes, workers),
+        Command::Show { dir, episode } => show(&dir, episode),
+    }
+}
+
+fn record(arguments: &RunArguments, seed: u64) -> Result<Done, CommandError> {
+    let scenarios = arguments
+        .scenarios
+        .iter()
+        .map(|name| scenario::find(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let plan = Plan {
+        scenarios,
+        settings: Settings {
+            seed,
+            policy: match arguments.policy {
+                PolicyName::Random => PolicyChoice::Random {
+                    invalid_share: arguments.invalid_share,
+                },
+                PolicyName::Planner => PolicyChoice::Planner {
+                    simulations: arguments.simulations,
+                },
+            },
+            fidelity: match arguments.fidelity {
+                FidelityName::Symbolic => Fidelity::Symbolic,
+                FidelityName::Physical => Fidelity::Physical,
+            },
+            max_steps: arguments.max_steps,
+        },
+        episodes: arguments.episodes,
+        part: arguments.shard,
+        workers: workers(arguments.workers),
+    };
+    let out = &arguments.out;
+    let stop = stop_on_interrupt()?;
+    let total = plan.episodes_in_part();
+    let mut progress = Progress::new(total);
+    let result = rollout::record(&plan, out, &stop, |episode| {
+        progress.episode(episode.steps.len())
+    });
+    let seconds = progress.seconds();
+    progress.finish();
+    let recorded = result.map_err(|error| not_recorded(error, out))?;
+    if recorded.missing > 0 {
+        return Err(CommandError::Failed(format!(
+            "stopped: {} of {total} episodes are kept in {}; the same command completes them",
+            total - recorded.missing,
+            out.display()
+        )));
+    }
+    let json = serde_json::json!({
+        "episodes": recorded.in_store,
+        "new_episodes": recorded.new,
+        "new_steps": recorded.new_steps,
+        "seconds": seconds,
+        "out": out,
+    });
+    let text = format!(
+        "{} episodes in {} ({} of them new, with {} steps)",
+        recorded.in_store,
+        out.display(),
+        recorded.new,
+        recorded.new_steps
+    );
+    Ok(Done::new(text, json))
+}
+
+/// What went wrong while recording, and that nothing is lost.
+fn not_recorded(error: RolloutError, out: &Path) -> CommandError {
+    match error {
+        RolloutError::Store(error @ StoreError::Io { .. }) => CommandError::Failed(format!(
+            "{error}; what was closed is kept in {}, and the same command completes it",
+            out.display()
+        )),
+        other => other.into(),
+    }
+}
+
+impl From<RolloutError> for CommandError {
+    fn from(error: RolloutError) -> Self {
+        match error {
+            RolloutError::Scenario(error) => error.into(),
+            RolloutError::Store(error) => error.into(),
+            error @ (RolloutError::Env(_) | RolloutError::Episode { .. }) => {
+                Self::Input(error.to_string())
+            }
+        }
+    }
+}
+
+fn verify(
+    dir: &Path,
+    episodes: Option<usize>,
+    threads: Option<NonZeroUsize>,
+) -> Result<Done, CommandError> {
+    /// Mismatches named one by one; more of them say no more.
+    const NAMED: usize = 10;
+    let store = Store::open(dir)?;
+    let count = episodes.unwrap_or(usize::MAX).min(store.len());
+    let stop = stop_on_interrupt()?;
+    let mut progress = Progress::new(count as u64);
+    let verified = rollout::verify(&store, count, workers(threads), &stop, |steps| {
+        progress.episode(steps)
+    });
+    progress.finish();
+    let verified = verified?;
+    for mismatch in verified.mismatches.iter().take(NAMED) {
+        eprintln!("{mismatch}");
+    }
+    if verified.episodes < count as u64 {
+        return Err(CommandError::Failed(format!(
+            "stopped after {} of {count} episodes; {} mismatches so far",
+            verified.episodes,
+            verified.mismatches.len()
+        )));
+    }
+    let json = serde_json::json!({
+        "episodes": verified.episodes,
+        "steps": verified.steps,
+        "mismatches": verified.mismatches.len(),
+    });
+    let text = format!(
+        "{} episodes, {} steps, {} mismatches",
+        verified.episodes,
+        verified.steps,
+        verified.mismatches.len()
+    );
+    Ok(Done::new(text, json).failed_if(!verified.mismatches.is_empty()))
+}
+
+fn show(dir: &Path, position: usize) -> Result<Done, CommandError> {
+    let store = Store::open(dir)?;
+    let episode = store.episode(position)?;
+    let scenarios = Scenarios::load(&store)?;
+    let text = rollout::as_text(&episode, scenarios.of(&episode.header)?)?;
+    Ok(Done::new(text, &episode))
+}
+
+fn workers(asked: Option<NonZeroUsize>) -> usize {
+    asked
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = f64::from_str(text).map_err(|error| error.to_string())?;
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("expected a number from 0 to 1".into())
+    }
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    text.split_once('/')
+        .and_then(|(index, of)| {
+            Some(Part {
+                index: index.parse().ok()?,
+                of: of.parse().ok()?,
+            })
+        })
+        .filter(|part| part.index < part.of)
+        .ok_or_else(|| "expected i/N with i from 0 to N - 1, such as 0/4".into())
+}

@@ -1,0 +1,249 @@
+//! `scenario list|validate|schema|new`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde::Serialize;
+use sim::scenario::{self, LoadedScenario};
+
+use super::{CommandError, Done};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// The scenarios that come with habitus, or those in FOLDER.
+    #[command(after_help = "Example:\n  ./habitus scenario list")]
+    List {
+        /// Folder of *.toml files.
+        folder: Option<PathBuf>,
+    },
+    /// Check scenario files: exit code 2, with file, line and column, if one is wrong.
+    #[command(after_help = "Example:\n  ./habitus scenario validate my_flat.toml")]
+    Validate {
+        /// Files, or names of scenarios that come with habitus.
+        #[arg(required = true, value_name = "SCENARIO")]
+        scenarios: Vec<PathBuf>,
+    },
+    /// The JSON schema of scenario files, for editors.
+    #[command(after_help = "Example:\n  ./habitus scenario schema > scenario.schema.json")]
+    Schema,
+    /// Begin a scenario: a commented room with a table and a mug.
+    #[command(after_help = "Example:\n  ./habitus scenario new my_flat.toml")]
+    New {
+        /// The file to write; must not exist.
+        file: PathBuf,
+    },
+}
+
+pub(crate) fn run(command: &Command) -> Result<Done, CommandError> {
+    match command {
+        Command::List { folder } => list(folder.as_deref()),
+        Command::Validate { scenarios } => validate(scenarios),
+        Command::Schema => {
+            let schema = scenario::schema();
+            let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+            Ok(Done::new(text, schema))
+        }
+        Command::New { file } => new(file),
+    }
+}
+
+/// Loads a scenario given as a file or as the name of one that comes with habitus.
+pub(crate) fn find(name: &Path) -> Result<Arc<LoadedScenario>, CommandError> {
+    let shipped = shipped_folder().join(name).with_extension("toml");
+    let is_name = name.components().count() == 1 && name.extension().is_none();
+    let path = if is_name && !name.is_file() && shipped.is_file() {
+        &shipped
+    } else if is_name && !name.is_file() {
+        let names: Vec<String> = files(&shipped_folder())?.iter().map(|p| stem(p)).collect();
+        return Err(CommandError::Input(format!(
+            "expected a scenario file or one of {}; found neither a file nor a scenario named \"{}\"",
+            names.join(", "),
+            name.display()
+        )));
+    } else {
+        name
+    };
+    Ok(Arc::new(scenario::load(path)?))
+}
+
+/// All scenarios that come with habitus.
+pub(crate) fn shipped() -> Result<Vec<Arc<LoadedScenario>>, CommandError> {
+    files(&shipped_folder())?
+        .iter()
+        .map(|path| Ok(Arc::new(scenario::load(path)?)))
+        .collect()
+}
+
+/// Where the scenarios that come with habitus lie: the launcher says; without it, the folder one stands in.
+fn shipped_folder() -> PathBuf {
+    std::env::var_os("HABITUS_ROOT")
+        .map_or_else(PathBuf::new, PathBuf::from)
+        .join("scenarios")
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let cannot =
+        |error| CommandError::Input(format!("{}: cannot be listed: {error}", folder.display()));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    title: String,
+    file: PathBuf,
+    rooms: usize,
+    objects: usize,
+    goals: usize,
+    evaluation_only: bool,
+    digest: String,
+}
+
+impl Row {
+    fn of(loaded: &LoadedScenario) -> Self {
+        let scenario = &loaded.scenario;
+        Self {
+            name: stem(&loaded.path),
+            title: scenario.name.clone(),
+            file: loaded.path.clone(),
+            rooms: scenario.room.len(),
+            objects: scenario.object.len(),
+            goals: scenario.goal.len(),
+            evaluation_only: scenario.evaluation_only,
+            digest: loaded.digest.clone(),
+        }
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut out = String::new();
+    for row in rows {
+        let kept = if row.evaluation_only {
+            ", for evaluation only"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "{:<20} {}: {} rooms, {} object entries, {} goals{kept}",
+            row.name, row.title, row.rooms, row.objects, row.goals
+        )
+        .expect("a string takes everything");
+    }
+    out
+}
+
+fn list(folder: Option<&Path>) -> Result<Done, CommandError> {
+    let folder = folder.map_or_else(shipped_folder, Path::to_owned);
+    let rows = files(&folder)?
+        .iter()
+        .map(|path| Ok(Row::of(&scenario::load(path)?)))
+        .collect::<Result<Vec<_>, CommandError>>()?;
+    Ok(Done::new(
+        table(&rows),
+        serde_json::json!({ "scenarios": rows }),
+    ))
+}
+
+fn validate(scenarios: &[PathBuf]) -> Result<Done, CommandError> {
+    let mut rows = Vec::new();
+    let mut problems = Vec::new();
+    // Everything that is wrong, not only the first file of it.
+    for name in scenarios {
+        match find(name) {
+            Ok(loaded) => rows.push(Row::of(&loaded)),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() {
+        let json = serde_json::json!({ "valid": rows.len(), "scenarios": rows });
+        Ok(Done::new(table(&rows), json))
+    } else {
+        Err(CommandError::Input(problems.join("\n")))
+    }
+}
+
+fn new(file: &Path) -> Result<Done, CommandError> {
+    let written = fs::File::create_new(file).and_then(|mut f| f.write_all(TEMPLATE.as_bytes()));
+    match written {
+        Ok(()) => Ok(Done::new(
+            format!(
+                "{0} begins a scenario; `./habitus scenario validate {0}` checks it",
+                file.display()
+            ),
+            serde_json::json!({ "file": file }),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(CommandError::Input(format!(
+                "{}: expected a new file, found one that exists",
+                file.display()
+            )))
+        }
+        Err(error) => Err(CommandError::Failed(format!("{}: {error}", file.display()))),
+    }
+}
+
+const TEMPLATE: &str = r#"schema = "habitus.scenario/1"
+name = "One room"
+about = "A kitchen to begin with."
+
+[[room]]
+name = "kitchen"
+corners = [[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 3.0]] # meters, counter-clockwise
+
+[[object]]
+class = "kitchen table"
+at = [2.0, 2.0]
+
+[[object]]
+class = "fridge"
+at = [0.5, 0.5]
+yaw_deg = 90.0 # its front looks along +y
+
+[[object]]
+class = "milk"
+inside = "fridge"
+
+[[object]]
+class = "mug"
+on = "kitchen table"
+count = { min = 1, max = 2 } # drawn anew for each episode
+
+[[agent]]
+body.walker = { room = "kitchen" }
+
+[[goal]]
+say = "Put the milk on the kitchen table and close the fridge."
+all = ["milk ON kitchen table", "fridge CLOSED"]
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_a_valid_scenario() {
+        if let Err(error) = scenario::load_text(TEMPLATE, "template.toml") {
+            panic!("{error}");
+        }
+    }
+}
