@@ -41,7 +41,14 @@ pub(crate) fn main() -> ExitCode {
 
 /// Simulate a household and record what happens.
 #[derive(Parser)]
-#[command(name = "habitus", version, arg_required_else_help = true)]
+#[command(
+    name = "habitus",
+    bin_name = "./habitus",
+    version,
+    arg_required_else_help = true,
+    // The last of several equal options counts, so that scripts can add to a command line.
+    args_override_self = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
