@@ -83,7 +83,8 @@ pub struct Outcome {
     pub success: bool,
     /// Why the world did not carry the action out, in words.
     pub refusal: Option<String>,
-    /// What else is to be known about the step.
+    /// What else is to be known about the step: `activity` (the name of the everyday activity that is wanted) where
+    /// there is one, and what [`Fidelity::Physical`] adds.
     pub info: BTreeMap<String, Value>,
 }
 
@@ -219,11 +220,8 @@ impl VectorEnv for HouseholdEnv {
                         error,
                     })
                 };
-                Task {
-                    say: say.clone(),
-                    goal: all.iter().map(parse).collect::<Result<_, _>>()?,
-                    activity: None,
-                }
+                let goal = all.iter().map(parse).collect::<Result<_, _>>()?;
+                task::given(&graph, say.clone(), goal)
             }
         };
         let observation = observation::observe(&graph, &task.say);
@@ -289,6 +287,9 @@ impl Running {
         self.steps += 1;
         let after = holding(&self.graph, &self.task);
         let success = self.task.done(&self.graph);
+        if let Some(name) = &self.task.activity {
+            info.insert("activity".to_owned(), Value::Text(name.clone()));
+        }
         // What people call what was just achieved: the answer when a plan is to be recognized.
         if let (true, Some(activity)) = (success, &self.task.activity) {
             info.insert("activity".to_owned(), Value::Text(activity.clone()));

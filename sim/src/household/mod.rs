@@ -4,6 +4,8 @@ mod action;
 mod fact;
 mod graph;
 mod house;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use action::{ActionError, Effect, HouseAction, Need, VERBS, Verb, VerbSpec};
 pub use fact::{EntityId, Fact, FactError, Relation, State, StateSet};

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Task, possible, shuffled};
 use crate::catalogue::Catalogue;
-use crate::household::{EntityId, Fact, HouseGraph, Relation, State};
+use crate::household::{EntityId, Fact, House, HouseGraph, Relation, State};
 
 /// An activity.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,35 @@ pub fn draw(graph: &HouseGraph, rng: &mut impl Rng) -> Option<Task> {
     order.into_iter().find_map(|a| a.instance(graph, rng))
 }
 
+/// The activity that a goal is an instance of, if it is one of those built in: the first whose facts, in order, are the
+/// goal's. Drawn and given goals are named by the same rule, so that an episode made again from its goal is the same.
+pub fn recognize(house: &House, goal: &[Fact]) -> Option<&'static Activity> {
+    all().iter().find(|a| a.matches(house, goal))
+}
+
 impl Activity {
+    fn matches(&self, house: &House, goal: &[Fact]) -> bool {
+        let mut chosen: Vec<Option<EntityId>> = vec![None; self.variables.len()];
+        let mut binds = |term, id: EntityId| match term {
+            Term::Agent => id == house.agent(),
+            Term::Variable(i) => {
+                let (_, classes) = &self.variables[i];
+                let fits = house.class(id).is_some_and(|c| classes.contains(&c.name));
+                let taken = chosen.iter().position(|c| *c == Some(id));
+                chosen[i] = Some(chosen[i].unwrap_or(id));
+                fits && chosen[i] == Some(id) && taken.is_none_or(|t| t == i)
+            }
+        };
+        self.goal.len() == goal.len()
+            && self.goal.iter().zip(goal).all(|pair| match pair {
+                (Pattern::Is(a, state), Fact::Is(id, s)) => s == state && binds(*a, *id),
+                (Pattern::Holds(a, relation, b), Fact::Holds(x, r, y)) => {
+                    r == relation && binds(*a, *x) && binds(*b, *y)
+                }
+                _ => false,
+            })
+    }
+
     /// This activity with things of the house for its variables; `None` when there are none, or it cannot be done.
     pub fn instance(&self, graph: &HouseGraph, rng: &mut impl Rng) -> Option<Task> {
         let house = graph.house();
@@ -113,8 +141,8 @@ impl Activity {
             }
             return Some(Task {
                 say,
+                activity: recognize(house, &goal).map(|a| a.name.clone()),
                 goal,
-                activity: Some(self.name.clone()),
             });
         }
         None

@@ -59,16 +59,21 @@ pub fn draw<R: Rng>(graph: &HouseGraph, authored: &[Goal], rng: &mut R) -> Optio
         .find_map(|source| source(graph, authored, rng))
 }
 
+/// A task with this goal, named if it is an everyday activity.
+pub fn given(graph: &HouseGraph, say: String, goal: Vec<Fact>) -> Task {
+    Task {
+        say,
+        activity: activity::recognize(graph.house(), &goal).map(|a| a.name.clone()),
+        goal,
+    }
+}
+
 /// One of the scenario's own goals.
 fn authored_goal<R: Rng>(graph: &HouseGraph, authored: &[Goal], rng: &mut R) -> Option<Task> {
     let task = |goal: &Goal| {
         let facts = goal.all.iter();
         let goal_facts = facts.map(|f| Fact::parse(graph.house(), f.get_ref()).ok());
-        let task = Task {
-            say: goal.say.clone(),
-            goal: goal_facts.collect::<Option<_>>()?,
-            activity: None,
-        };
+        let task = given(graph, goal.say.clone(), goal_facts.collect::<Option<_>>()?);
         (!task.goal.is_empty() && !task.done(graph)).then_some(task)
     };
     // A goal may name a thing that this episode's draw left out; another one then has to do.
@@ -107,11 +112,7 @@ fn plain_goal<R: Rng>(graph: &HouseGraph, _: &[Goal], rng: &mut R) -> Option<Tas
             goal = both;
         }
     }
-    (!goal.is_empty()).then(|| Task {
-        say: sentence(&wishes),
-        goal,
-        activity: None,
-    })
+    (!goal.is_empty()).then(|| given(graph, sentence(&wishes), goal))
 }
 
 /// The thing that a wish about a fact changes.
