@@ -57,3 +57,63 @@ pub struct PlanTask {
     /// Facts that must all hold at the end.
     pub goal: Vec<String>,
 }
+
+/// A prompt and what should follow it, as libraries for supervised finetuning read them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptCompletion {
+    /// Everything before.
+    pub prompt: String,
+    /// What is to be learnt.
+    pub completion: String,
+    /// As [`Example::task`].
+    pub task: String,
+    /// As [`Example::source`].
+    pub source: String,
+}
+
+/// One row for each supervised part of an example: everything before it is its prompt.
+pub fn prompt_completion(example: &Example) -> Vec<PromptCompletion> {
+    let mut prompt = String::new();
+    let mut rows = Vec::new();
+    for part in &example.parts {
+        if part.supervised {
+            rows.push(PromptCompletion {
+                prompt: prompt.clone(),
+                completion: part.text.clone(),
+                task: example.task.clone(),
+                source: example.source.clone(),
+            });
+        }
+        prompt.push_str(&part.text);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_supervised_part_becomes_a_row() {
+        let part = |text: &str, supervised| Part {
+            text: text.to_owned(),
+            supervised,
+        };
+        let example = Example {
+            task: "counting".to_owned(),
+            parts: vec![
+                part("Q", false),
+                part(" a", true),
+                part("R", false),
+                part(" b", true),
+            ],
+            source: String::new(),
+        };
+        let rows = prompt_completion(&example);
+        let pairs: Vec<_> = rows
+            .iter()
+            .map(|row| (row.prompt.as_str(), row.completion.as_str()))
+            .collect();
+        assert_eq!(pairs, [("Q", " a"), ("Q aR", " b")]);
+    }
+}

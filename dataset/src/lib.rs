@@ -10,5 +10,5 @@ mod jsonl;
 pub mod general_text;
 pub mod verbalize;
 
-pub use example::{Example, Part, PlanTask, Question};
+pub use example::{Example, Part, PlanTask, PromptCompletion, Question, prompt_completion};
 pub use jsonl::{JsonlError, digest, read_jsonl, write_jsonl};

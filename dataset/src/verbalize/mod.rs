@@ -75,6 +75,15 @@ pub fn reserved(goal: &[String]) -> bool {
     blake3::hash(facts.join("\n").as_bytes()).as_bytes()[0].is_multiple_of(4)
 }
 
+/// Whether a scenario file's text says `evaluation_only = true`: its episodes are not for training. A text that is no
+/// TOML says nothing.
+pub fn is_evaluation_only(scenario: &str) -> bool {
+    let table: Option<toml::Table> = scenario.parse().ok();
+    table
+        .and_then(|table| table.get("evaluation_only")?.as_bool())
+        .unwrap_or(false)
+}
+
 fn kind_of_goal(fact: &str) -> String {
     let words = fact.split(' ').filter(|word| word.parse::<u32>().is_err());
     words.collect::<Vec<_>>().join(" ")

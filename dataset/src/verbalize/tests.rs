@@ -581,3 +581,15 @@ fn the_same_episodes_give_the_same_bytes_in_any_company() {
     let alone = build(episodes[..2].to_vec(), 17, &Settings::default());
     assert!(alone.iter().all(|example| examples.contains(example)));
 }
+
+#[test]
+fn homes_for_evaluation_say_so() {
+    assert!(is_evaluation_only(
+        "name = \"a\"\nevaluation_only = true\n[[room]]\n"
+    ));
+    assert!(!is_evaluation_only(
+        "name = \"a\"\nevaluation_only = false\n"
+    ));
+    assert!(!is_evaluation_only("[[room]]\nevaluation_only = true"));
+    assert!(!is_evaluation_only("= true"));
+}
