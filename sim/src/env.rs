@@ -349,3 +349,178 @@ impl Running {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! What every environment promises (Gymnasium's `check_env`), over every scenario that comes with the program.
+
+    use rand::RngExt as _;
+
+    use super::*;
+    use crate::household::VERBS;
+    use crate::recorder::Recorder;
+    use crate::scenario::load;
+
+    fn scenarios() -> Vec<Arc<LoadedScenario>> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+            .collect();
+        files.sort();
+        assert!(files.len() >= 5);
+        let load = |path| Arc::new(load(path).unwrap_or_else(|e| panic!("{e}")));
+        files.into_iter().map(load).collect()
+    }
+
+    fn start(index: u64, wish: Wish) -> Start {
+        Start {
+            seed: 1,
+            index,
+            wish,
+        }
+    }
+
+    /// A random line that is mostly a valid action.
+    fn line(graph: &HouseGraph, rng: &mut rand_chacha::ChaCha8Rng) -> String {
+        let mut valid = Vec::new();
+        while valid.is_empty() {
+            let verb = VERBS[rng.random_range(0..VERBS.len())].verb;
+            graph.valid_of(verb, &mut valid);
+        }
+        match rng.random_range(0..10) {
+            0 => "[GRAB] <moon>".to_owned(),
+            1 => "[OPEN] <agent>".to_owned(),
+            _ => valid[rng.random_range(0..valid.len())].text(graph.house()),
+        }
+    }
+
+    fn play(
+        scenario: &Arc<LoadedScenario>,
+        fidelity: Fidelity,
+        steps: u32,
+        wish: Wish,
+    ) -> episode::Episode {
+        let env = HouseholdEnv::new(Arc::clone(scenario), fidelity, steps);
+        let mut recorder = Recorder::new(env, "test");
+        recorder.reset(0, &start(3, wish)).unwrap();
+        let mut rng = episode_rng(1, "", 0, "test");
+        while !recorder.ended(0) {
+            let line = line(recorder.env().graph().unwrap(), &mut rng);
+            recorder.step(vec![Some(Action::Text(line))]);
+            let seen = recorder.observation(0).unwrap().clone();
+            assert!(recorder.observation_space().contains(&seen.into_value()));
+        }
+        recorder.take(0).unwrap()
+    }
+
+    #[test]
+    fn every_scenario_is_an_environment() {
+        for scenario in scenarios() {
+            let episode = play(&scenario, Fidelity::Symbolic, 50, Wish::Draw);
+            let (last, before) = episode.steps.split_last().unwrap();
+            assert!(before.iter().all(|s| !s.terminated && !s.truncated));
+            assert!(last.terminated != last.truncated);
+            assert_eq!(last.terminated, episode.success);
+            assert!(!episode.header.task.is_empty() && !episode.header.goal.is_empty());
+            assert!(episode.steps.iter().any(|s| s.refusal.is_some()));
+            for step in &episode.steps {
+                let sum: f32 = step.reward_terms.iter().map(|t| t.value).sum();
+                assert_eq!(step.reward, sum);
+                assert_eq!(step.state_digest.len(), 32);
+            }
+            // The same seed gives the same bits, another episode others.
+            let again = play(&scenario, Fidelity::Symbolic, 50, Wish::Draw);
+            assert_eq!(episode, again);
+        }
+    }
+
+    #[test]
+    fn physics_adds_what_was_measured_and_repeats_itself() {
+        let scenario = &scenarios()[0];
+        let episode = play(scenario, Fidelity::Physical, 25, Wish::Explore);
+        assert_eq!(
+            episode,
+            play(scenario, Fidelity::Physical, 25, Wish::Explore)
+        );
+        let symbolic = play(scenario, Fidelity::Symbolic, 25, Wish::Explore);
+        assert_eq!(symbolic.first, episode.first);
+        assert_ne!(symbolic.first_digest, episode.first_digest);
+        let moved = |s: &episode::Step| s.info.contains_key("simulated_seconds");
+        assert!(episode.steps.iter().any(moved));
+        assert!(!symbolic.steps.iter().any(moved));
+        assert!(episode.header.task.is_empty() && !episode.success);
+    }
+
+    #[test]
+    fn a_goal_that_is_reached_ends_the_episode() {
+        let scenario = &scenarios()[0];
+        let env = HouseholdEnv::new(Arc::clone(scenario), Fidelity::Symbolic, 3);
+        let mut recorder = Recorder::new(env, "test");
+        recorder.reset(0, &start(0, Wish::Explore)).unwrap();
+        let graph = recorder.env().graph().unwrap().clone();
+        let thing = graph
+            .house()
+            .ids()
+            .find(|id| graph.house().class(*id).is_some_and(|c| c.fixed))
+            .unwrap();
+        let name = graph.house().name(thing).to_owned();
+        let wish = || Wish::Goal {
+            say: String::new(),
+            all: vec![
+                format!("agent CLOSE {name}"),
+                format!("agent FACING {name}"),
+            ],
+        };
+        let lines = |recorder: &mut Recorder<HouseholdEnv>, lines: &[String]| {
+            recorder.reset(0, &start(0, wish())).unwrap();
+            for line in lines {
+                assert!(!recorder.ended(0));
+                recorder.step(vec![Some(Action::Text(line.clone()))]);
+            }
+            recorder.take(0).unwrap()
+        };
+        let (walk, turn) = (format!("[WALK] <{name}>"), format!("[TURNTO] <{name}>"));
+        let terms = |step: &episode::Step| -> Vec<f32> {
+            step.reward_terms.iter().map(|t| t.value).collect()
+        };
+        let reached = lines(&mut recorder, &[walk.clone(), turn.clone()]);
+        assert!(reached.success && reached.steps[1].terminated && !reached.steps[1].truncated);
+        assert_eq!(terms(&reached.steps[0]), [2.0, 0.0, -0.1, 0.0]);
+        assert_eq!(terms(&reached.steps[1]), [2.0, 5.0, -0.1, 0.0]);
+        // Walking there again undoes facing it; the limit cuts the episode off.
+        let cut = lines(
+            &mut recorder,
+            &[turn.clone(), "nonsense".to_owned(), "[STANDUP]".to_owned()],
+        );
+        assert!(!cut.success && cut.steps[2].truncated && !cut.steps[2].terminated);
+        assert_eq!(terms(&cut.steps[1]), [0.0, 0.0, -0.1, -0.1]);
+        assert!(
+            cut.steps[1]
+                .refusal
+                .as_ref()
+                .unwrap()
+                .contains("expected `[VERB]")
+        );
+        // Taken before its end, an episode counts as cut off.
+        let taken = lines(&mut recorder, &[walk]);
+        assert!(!taken.success && taken.steps[0].truncated);
+    }
+
+    #[test]
+    fn a_goal_about_nothing_does_not_start() {
+        let scenario = &scenarios()[0];
+        let mut env = HouseholdEnv::new(Arc::clone(scenario), Fidelity::Symbolic, 3);
+        let wish = Wish::Goal {
+            say: String::new(),
+            all: vec!["moon CLOSED".to_owned()],
+        };
+        let error = env.reset(0, &start(0, wish)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "goal `moon CLOSED`: there is no `moon` in this house"
+        );
+        assert!(env.graph().is_none());
+    }
+}
