@@ -115,6 +115,8 @@ pub struct Agreement {
     pub steps: u64,
     /// Bodies that had to be put back.
     pub incidents: u32,
+    /// How often a thing was still moving three seconds after a verb.
+    pub restless: u32,
     /// Digest of the world at the end.
     pub digest: [u8; 16],
 }
@@ -203,6 +205,7 @@ pub fn agreement(instance: &Instance, rng: &mut ChaCha8Rng, verbs: u32) -> Agree
     result.seconds = world.seconds();
     result.steps = world.steps();
     result.incidents = world.incidents();
+    result.restless = world.restless();
     result.digest = world.digest();
     result
 }

@@ -2,7 +2,7 @@
 //!
 //! Fixed furniture and walls are fixed bodies of convex parts. **Fronts** (room doors, cabinet doors, drawers, lids) are
 //! kinematic bodies that follow their hinge or slide exactly: they cannot jam, overshoot or leave their rails, whatever
-//! lies in the way. A drawer collides with things at all times, so what lies in it is carried by friction and walls; the
+//! lies in the way. While they rest they are fixed bodies, so that what lies in a drawer can fall asleep. A drawer collides with things at all times, so what lies in it is carried by friction and walls; the
 //! other fronts collide with things only while closed, and pass through what is in their way while they swing.
 
 use std::sync::Arc;
@@ -274,6 +274,7 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
         grid,
         steps: 0,
         incidents: 0,
+        restless: 0,
     };
     (plan, state)
 }
@@ -491,7 +492,9 @@ impl Builder {
 
     /// A front in its closed pose.
     fn front(&mut self, entity: EntityId, form: FrontForm, base: Iso) -> Front {
-        let body = self.kinematic(base, entity);
+        let body = self
+            .bodies
+            .insert(RigidBodyBuilder::fixed().pose(base).user_data(u128::from(entity.0)));
         self.solids(body, &form.solids, 1.0, FRONT_GROUPS);
         Front {
             entity,

@@ -194,12 +194,12 @@ impl World {
         };
         let (dx, dy) = (footprint.center[0] - from[0], footprint.center[1] - from[1]);
         let away = hypotf(dx, dy);
-        let off = remainderf(atan2f(dy, dx) - agent.yaw, 2.0 * std::f32::consts::PI).abs();
+        let off = remainderf(atan2f(dy, dx) - agent.gaze, 2.0 * std::f32::consts::PI).abs();
         if away < WALKER_RADIUS || off <= FACING {
             return self.shares_room(id);
         }
         // The line of sight meets what is wide.
-        let [x, y] = heading(agent.yaw);
+        let [x, y] = heading(agent.gaze);
         let meets = |i: u8| {
             let t = f32::from(i) * 0.1;
             footprint.distance([from[0] + t * x, from[1] + t * y]) == 0.0

@@ -41,7 +41,7 @@ use crate::scenario::{Instance, Pose};
 
 /// Length of a step in seconds.
 pub const STEP_SECONDS: f32 = 1.0 / 60.0;
-/// Things that still move after this many steps are put to sleep where they are (3 s).
+/// Things that still move after this many steps are stopped where they are (3 s).
 const SETTLE_STEPS: u32 = 180;
 /// Height of the pelvis above the soles of who stands (metres).
 const PELVIS: f32 = 0.9;
@@ -84,6 +84,8 @@ struct State {
     steps: u64,
     /// How often a body had to be put back: not finite, or out of the house.
     incidents: u32,
+    /// How often a thing was still moving after [`SETTLE_STEPS`].
+    restless: u32,
 }
 
 /// What a hand holds.
@@ -99,6 +101,8 @@ struct Held {
 struct Agent {
     pelvis: [f32; 3],
     yaw: f32,
+    /// Where it looks: as `yaw` while it stands; who sits or lies turns the head alone.
+    gaze: f32,
     /// 0 upright, a right angle lying on the back.
     tilt: f32,
     /// Hands in the body's frame (origin between the soles, x forward, z towards the head).
@@ -113,6 +117,7 @@ impl Agent {
         Self {
             pelvis: [x, y, PELVIS],
             yaw: pose.yaw,
+            gaze: pose.yaw,
             tilt: 0.0,
             hands: HANDS_AT_REST,
             stood: [x, y],
@@ -210,6 +215,11 @@ impl World {
         self.state.incidents
     }
 
+    /// How often a thing was still moving three seconds after a verb, and was stopped.
+    pub fn restless(&self) -> u32 {
+        self.state.restless
+    }
+
     /// Where the agent is on the floor (x, y), metres.
     pub fn agent_position(&self) -> [f32; 2] {
         self.state.agent.position()
@@ -217,7 +227,7 @@ impl World {
 
     /// Where the agent looks: radians from the x axis, counter-clockwise.
     pub fn agent_yaw(&self) -> f32 {
-        self.state.agent.yaw
+        self.state.agent.gaze
     }
 
     /// Position and rotation (x, y, z, w) of every entity's frame, by index. Rooms and doors have the identity.
@@ -302,7 +312,7 @@ impl World {
         }
         floats(&state.openness);
         floats(&state.agent.pelvis);
-        floats(&[state.agent.yaw, state.agent.tilt]);
+        floats(&[state.agent.yaw, state.agent.gaze, state.agent.tilt]);
         floats(&state.agent.hands.concat());
         for held in state.held {
             hasher.update(&held.map_or(u16::MAX, |h| h.thing.0).to_le_bytes());
@@ -389,8 +399,12 @@ impl World {
             if self.stirring() {
                 let awake: Vec<_> = self.state.islands.active_bodies().collect();
                 for handle in awake {
-                    if self.state.bodies[handle].is_dynamic() {
-                        self.state.bodies[handle].sleep();
+                    // Not put to sleep: a body that Rapier did not find still may hang in the air.
+                    let body = &mut self.state.bodies[handle];
+                    if body.is_dynamic() {
+                        body.set_linvel(Vector::ZERO, false);
+                        body.set_angvel(Vector::ZERO, false);
+                        self.state.restless += 1;
                     }
                 }
             }

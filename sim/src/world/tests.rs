@@ -6,5 +6,5 @@ use crate::scenario::load_text;
 
 #[test]
 fn thin_path() {
-    let _ = (Arc::new(1), Catalogue::standard(), load_text);
+    let _ = (Arc::new(1), Catalogue::standard(), load_text("", ""));
 }

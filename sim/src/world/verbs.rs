@@ -5,8 +5,7 @@
 
 use libm::{atan2f, hypotf, remainderf, sqrtf};
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
-use rapier3d::prelude::{FixedJointBuilder, QueryFilter};
-use rapier3d::prelude::Cuboid;
+use rapier3d::prelude::{Cuboid, FixedJointBuilder, QueryFilter, RigidBodyType};
 
 use super::build::{
     FRONT_GROUPS, LOOSE_GROUPS, NO_GROUPS, WALKER_GROUPS, blocked_by,
@@ -415,6 +414,7 @@ impl World {
             let rest = hypotf(dx, dy);
             if rest > 1e-4 {
                 self.state.agent.yaw = turned(self.state.agent.yaw, atan2f(dy, dx));
+                self.state.agent.gaze = self.state.agent.yaw;
             }
             let share = if rest <= stride { 1.0 } else { stride / rest };
             self.state.agent.pelvis[0] += share * dx;
@@ -444,8 +444,15 @@ impl World {
     fn turn_towards(&mut self, at: [f32; 2]) {
         let [x, y] = self.state.agent.position();
         let (dx, dy) = (at[0] - x, at[1] - y);
-        if hypotf(dx, dy) > 0.05 && self.posture() != Posture::Lying {
-            self.turn_by(atan2f(dy, dx));
+        if hypotf(dx, dy) > 0.05 {
+            let yaw = atan2f(dy, dx);
+            if self.posture() == Posture::Standing {
+                self.turn_by(yaw);
+            }
+            while self.state.agent.gaze != yaw {
+                self.state.agent.gaze = turned(self.state.agent.gaze, yaw);
+                self.step();
+            }
         }
     }
 
@@ -453,6 +460,7 @@ impl World {
         self.wake_held();
         while self.state.agent.yaw != yaw {
             self.state.agent.yaw = turned(self.state.agent.yaw, yaw);
+            self.state.agent.gaze = self.state.agent.yaw;
             self.step();
         }
     }
@@ -871,6 +879,7 @@ impl World {
         } else {
             self.set_groups(front.body, NO_GROUPS);
         }
+        self.state.bodies[front.body].set_body_type(RigidBodyType::KinematicPositionBased, true);
         for i in 1..=steps as u32 {
             let t = i as f32 / steps;
             let openness = from + (to - from) * (t * t * (3.0 - 2.0 * t));
@@ -880,6 +889,7 @@ impl World {
             self.step();
         }
         self.state.openness[index] = to;
+        self.state.bodies[front.body].set_body_type(RigidBodyType::Fixed, false);
         if to == 0.0 {
             self.set_groups(front.body, FRONT_GROUPS);
         }
