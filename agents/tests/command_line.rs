@@ -311,6 +311,20 @@ fn what_was_recorded_can_be_simulated_again() {
 }
 
 #[test]
+fn physics_does_not_depend_on_workers_and_can_be_repeated() {
+    let place = Place::new();
+    let physical = ["--fidelity", "physical", "--episodes", "6"];
+    for workers in ["1", "2"] {
+        place.record(workers, &[&physical[..], &["--workers", workers]].concat());
+    }
+    assert!(place.files("1") == place.files("2"));
+    assert_eq!(place.json(&["rollout", "verify", "1"])["mismatches"], 0);
+    let info = place.json(&["data", "info", "1"]);
+    assert!(info["compared"].as_u64().unwrap() > 0, "{info}");
+    assert!(info["agreement"].as_f64().unwrap() > 0.5, "{info}");
+}
+
+#[test]
 fn verify_finds_a_history_that_did_not_happen() {
     let place = Place::new();
     place.record("true", &["--episodes", "4"]);
@@ -498,6 +512,19 @@ fn every_command_explains_itself_with_an_example() {
                 "{command} lacks {expected}: {help}"
             );
         }
+    }
+}
+
+#[test]
+fn benches_print_rates() {
+    let place = Place::new();
+    for (bench, rate) in [
+        ("symbolic", "actions_applied"),
+        ("physical", "verbs_carried_out"),
+    ] {
+        let json = place.json(&["bench", bench, "room.toml", "--seconds", "0.02"]);
+        let rate = &json["scenarios"][0]["per_core_second"][rate];
+        assert!(rate.as_f64().unwrap() > 0.0, "{json}");
     }
 }
 

@@ -80,14 +80,14 @@ pub enum RolloutError {
     },
 }
 
-/// Records the plan's episodes that the store at `dir` lacks, calling `progress` for each. Once `stop` is set, the
+/// Records the plan's episodes that the store at `dir` lacks, calling `progress` for each with their number. Once `stop` is set, the
 /// episodes under way are finished and kept. Whatever ends it, the same call goes on where it stopped, and the
 /// store's contents do not tell that it did.
 pub fn record(
     plan: &Plan,
     dir: &Path,
     stop: &AtomicBool,
-    mut progress: impl FnMut(&Episode),
+    mut progress: impl FnMut(&Episode, u64),
 ) -> Result<Recorded, RolloutError> {
     let identity = plan.identity();
     let mut writer = Writer::open(dir, &identity)?;
@@ -109,7 +109,7 @@ pub fn record(
             move |index| worker.record(plan.scenario(index), index)
         },
         |episode| {
-            progress(&episode);
+            progress(&episode, todo.len() as u64);
             let next = episode.header.index + 1;
             done.new += 1;
             done.new_steps += episode.steps.len() as u64;

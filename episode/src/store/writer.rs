@@ -45,11 +45,15 @@ impl Writer {
     }
 
     pub(super) fn open_for_runs(dir: &Path, runs: &[Identity]) -> Result<Self, StoreError> {
-        let exists = manifest::path(dir).exists();
-        // Checked before anything is written, so that a wrong folder stays untouched.
-        if exists {
-            same_runs(dir, &manifest::read(dir)?.0.runs, runs)?;
-        } else if !files::is_vacant(dir)? && !is_unborn(dir)? {
+        // Checked before anything is written, so that a wrong folder stays untouched, and again under the lock.
+        let begun = |dir: &Path| -> Result<bool, StoreError> {
+            let exists = manifest::path(dir).exists();
+            if exists {
+                same_runs(dir, &manifest::read(dir)?.0.runs, runs)?;
+            }
+            Ok(exists)
+        };
+        if !begun(dir)? && !files::is_vacant(dir)? && !is_unborn(dir)? {
             return Err(StoreError::NotEmpty {
                 path: dir.to_owned(),
             });
@@ -64,7 +68,7 @@ impl Writer {
                 }
             }
         }
-        if !exists {
+        if !begun(dir)? {
             let manifest = Manifest {
                 runs: runs.to_vec(),
                 shards: Vec::new(),

@@ -46,7 +46,6 @@ struct Figures {
     scenario: String,
     /// Rooms, doors, objects and the agent, in the first episode.
     entities: usize,
-    #[serde(flatten)]
     per_core_second: BTreeMap<&'static str, f64>,
 }
 
@@ -78,6 +77,7 @@ pub(crate) fn run(command: &Command, seed: u64) -> Result<Done, CommandError> {
         writeln!(text, "{} ({entities} entities)", figures.scenario)
             .expect("a string takes everything");
         for (what, rate) in &figures.per_core_second {
+            let what = what.replace('_', " ");
             writeln!(text, "  {what:<28} {rate:>12.0} per core-second")
                 .expect("a string takes everything");
         }
@@ -140,9 +140,9 @@ fn symbolic(scenario: &Arc<LoadedScenario>, seed: u64, seconds: f64) -> Rates {
         Ok(worker.record(scenario, index)?.steps.len())
     })?;
     Ok(BTreeMap::from([
-        ("actions applied", applied),
-        ("actions found and applied", found),
-        ("steps explored and recorded", recorded),
+        ("actions_applied", applied),
+        ("actions_found_and_applied", found),
+        ("steps_explored_and_recorded", recorded),
     ]))
 }
 
@@ -191,8 +191,8 @@ fn physical(scenario: &Arc<LoadedScenario>, seed: u64, seconds: f64) -> Rates {
         }
     }
     Ok(BTreeMap::from([
-        ("worlds built", worlds as f64 / building),
-        ("verbs carried out", verbs as f64 / acting),
+        ("worlds_built", worlds as f64 / building),
+        ("verbs_carried_out", verbs as f64 / acting),
     ]))
 }
 

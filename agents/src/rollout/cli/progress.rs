@@ -23,15 +23,15 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(total: u64) -> Self {
+    pub(crate) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} episodes, {msg}")
                 .expect("the template is a constant that the tests draw");
-            ProgressBar::new(total).with_style(style)
+            ProgressBar::new(0).with_style(style)
         });
         Self {
             bar,
-            total,
+            total: 0,
             episodes: 0,
             steps: 0,
             started: Instant::now(),
@@ -39,13 +39,15 @@ impl Progress {
         }
     }
 
-    /// One more episode is done.
-    pub(crate) fn episode(&mut self, steps: usize) {
+    /// One more episode of `total` is done.
+    pub(crate) fn episode(&mut self, steps: usize, total: u64) {
+        self.total = total;
         self.episodes += 1;
         self.steps += steps as u64;
         let rate = self.rate();
         match &self.bar {
             Some(bar) => {
+                bar.set_length(total);
                 bar.set_position(self.episodes);
                 bar.set_message(rate);
             }

@@ -136,9 +136,9 @@ fn record(arguments: &RunArguments, seed: u64) -> Result<Done, CommandError> {
     let out = &arguments.out;
     let stop = stop_on_interrupt()?;
     let total = plan.episodes_in_part();
-    let mut progress = Progress::new(total);
-    let result = rollout::record(&plan, out, &stop, |episode| {
-        progress.episode(episode.steps.len())
+    let mut progress = Progress::new();
+    let result = rollout::record(&plan, out, &stop, |episode, total| {
+        progress.episode(episode.steps.len(), total);
     });
     let seconds = progress.seconds();
     progress.finish();
@@ -200,9 +200,9 @@ fn verify(
     let store = Store::open(dir)?;
     let count = episodes.unwrap_or(usize::MAX).min(store.len());
     let stop = stop_on_interrupt()?;
-    let mut progress = Progress::new(count as u64);
+    let mut progress = Progress::new();
     let verified = rollout::verify(&store, count, workers(threads), &stop, |steps| {
-        progress.episode(steps)
+        progress.episode(steps, count as u64);
     });
     progress.finish();
     let verified = verified?;
