@@ -1,6 +1,8 @@
 //! Every test that crosses crates, in one binary.
 
 mod architecture;
+mod quickstart;
+mod readme;
 
 use std::path::PathBuf;
 
