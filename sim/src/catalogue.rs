@@ -254,11 +254,12 @@ impl Class {
         surfaces
     }
 
-    /// Whether `thing` fits, in one of its four upright quarter turns, on (or in) this when nothing else is there.
+    /// Whether `thing` fits, in one of its four upright quarter turns, on (or in) this when nothing else is there, and
+    /// takes up no more than the capacity.
     pub fn takes(&self, thing: &Self, inside: bool) -> bool {
-        self.surfaces()
-            .iter()
-            .any(|s| s.inside == inside && s.takes(thing))
+        let fits = |s: &Surface| s.inside == inside && s.takes(thing);
+        self.surfaces().iter().any(fits)
+            && thing.footprint() <= self.capacity()[usize::from(inside)]
     }
 
     /// How many square meters of things fit ON it and INSIDE it: half of its surfaces, because things do not tile.
@@ -277,7 +278,8 @@ impl Surface {
     pub fn takes(&self, thing: &Class) -> bool {
         let [x, y, z] = thing.size;
         let [free_x, free_y] = [2.0 * self.half[0], 2.0 * self.half[1]];
-        z + HEADROOM <= self.clearance && ((x <= free_x && y <= free_y) || (y <= free_x && x <= free_y))
+        z + HEADROOM <= self.clearance
+            && ((x <= free_x && y <= free_y) || (y <= free_x && x <= free_y))
     }
 }
 
@@ -303,7 +305,6 @@ const FILES: &[(&str, &str)] = &[
     asset!("things"),
 ];
 
-
 impl Catalogue {
     /// The catalogue that comes with the program: `assets/objects/*.toml`.
     pub fn standard() -> Arc<Self> {
@@ -324,7 +325,8 @@ impl Catalogue {
         let mut named: BTreeMap<String, Class> = BTreeMap::new();
         for (file, text) in files {
             let one = |problem| InputError::new(file, vec![problem]);
-            let lines: ClassFile = toml::from_str(text).map_err(|e| one(Problem::toml(text, &e)))?;
+            let lines: ClassFile =
+                toml::from_str(text).map_err(|e| one(Problem::toml(text, &e)))?;
             let mut problems = Vec::new();
             for line in lines.class {
                 let span = line.name.span();
@@ -449,7 +451,12 @@ fn check(class: &Class) -> Result<(), String> {
         }
         Shape::Shelves { boards, wall } => {
             within("boards", f32::from(boards), 1.0, 50.0)?;
-            within("wall", wall, 0.002, narrow.min(height / f32::from(boards)) * 0.4)?;
+            within(
+                "wall",
+                wall,
+                0.002,
+                narrow.min(height / f32::from(boards)) * 0.4,
+            )?;
         }
         Shape::Cabinet {
             wall,
@@ -473,7 +480,9 @@ fn check(class: &Class) -> Result<(), String> {
         return Err("CAN_OPEN goes with the shape cabinet, and only with it".to_owned());
     }
     if hollow != has(Property::Containers) {
-        return Err("CONTAINERS goes with the shapes cabinet and bin, and only with them".to_owned());
+        return Err(
+            "CONTAINERS goes with the shapes cabinet and bin, and only with them".to_owned(),
+        );
     }
     if class.fixed == has(Property::Grabbable) {
         return Err("a class is either fixed or GRABBABLE".to_owned());

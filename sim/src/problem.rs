@@ -85,14 +85,17 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
-/// `, did you mean "…"?` if one of the names is much like `name`, else nothing.
-pub(crate) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+/// The name that is most like `name`, if one is much like it.
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
-        .map_or_else(String::new, |(_, candidate)| {
-            format!(", did you mean \"{candidate}\"?")
-        })
+        .map(|(_, candidate)| candidate)
+}
+
+/// `, did you mean "…"?` if one of the names is much like `name`, else nothing.
+pub(crate) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, names).map_or_else(String::new, |near| format!(", did you mean \"{near}\"?"))
 }

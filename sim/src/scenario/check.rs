@@ -13,7 +13,7 @@ use crate::catalogue::{Catalogue, ClassId, Property};
 use crate::household::{
     Entity, EntityId, Fact, FactError, House, Kind, MAX_ROOMS, Relation, State,
 };
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, did_you_mean, nearest};
 
 /// Part of the file's text, in bytes.
 pub(super) type Span = Range<usize>;
@@ -279,10 +279,7 @@ impl Checker<'_> {
             self.find_room(rooms, first)?,
             self.find_room(rooms, second)?,
         ];
-        let name = door.name.as_ref().map_or_else(
-            || format!("{} {} door", first.get_ref(), second.get_ref()),
-            |name| name.get_ref().clone(),
-        );
+        let name = door_name(door);
         let span = door.at.span();
         let before = self.problems.len();
         if between[0] == between[1] {
@@ -732,13 +729,7 @@ impl Checker<'_> {
         if let Some(&i) = names.supports.get(word) {
             return Some((i, entries[i].as_ref()?.class));
         }
-        // A name whose class is unknown has been complained about.
-        let unknown = |i: usize| entries[i].is_none();
-        let objects = self.scenario.object.iter().enumerate();
-        if objects
-            .clone()
-            .any(|(i, o)| unknown(i) && o.name.as_ref().unwrap_or(&o.class).get_ref() == word)
-        {
+        if self.unresolved(&[], entries).contains(word) {
             return None;
         }
         let message = if names.certain.contains_key(word) {
@@ -796,7 +787,7 @@ impl Checker<'_> {
                 };
                 let [x, y, z] = thing.size;
                 format!(
-                    "\"{}\" does not fit {} \"{name}\" (expected at most {:.2} × {:.2}{high} m, found {x:.2} × {y:.2} × {z:.2})",
+                    "\"{}\" does not fit {} \"{name}\" (expected at most {:.2} × {:.2}{high} m and half of that area, found {x:.2} × {y:.2} × {z:.2})",
                     entry.name,
                     if inside { "inside" } else { "on" },
                     2.0 * s.half[0],
@@ -935,6 +926,27 @@ impl Checker<'_> {
         })
     }
 
+    /// Names of doors and objects that were described but could not be understood; of a misspelt class that which was
+    /// meant, too.
+    fn unresolved(&self, doors: &[Option<Door>], entries: &[Option<Entry>]) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for (object, entry) in self.scenario.object.iter().zip(entries) {
+            if entry.is_none() {
+                let classes = self.catalogue.classes().map(|(_, c)| c.name.as_str());
+                let word = object.name.as_ref().unwrap_or(&object.class).get_ref();
+                names.insert(word.clone());
+                names.extend(nearest(word, classes).map(str::to_owned));
+            }
+        }
+        let doors = self.scenario.door.iter().zip(doors);
+        names.extend(
+            doors
+                .filter(|(_, door)| door.is_none())
+                .map(|(d, _)| door_name(d)),
+        );
+        names
+    }
+
     /// Goals are facts about entities that are there in every episode, and that can come true.
     fn goals(
         &mut self,
@@ -948,6 +960,7 @@ impl Checker<'_> {
             return;
         }
         let house = all_names(self.catalogue, rooms, doors, entries);
+        let unresolved = self.unresolved(doors, entries);
         for goal in &scenario.goal {
             if goal.all.is_empty() || goal.say.trim().is_empty() {
                 let span = goal
@@ -962,6 +975,8 @@ impl Checker<'_> {
             }
             for wish in &goal.all {
                 let complaint = match Fact::parse(&house, wish.get_ref()) {
+                    // What has an unknown class or rooms is complained about where it is described.
+                    Err(FactError::Unknown(name)) if unresolved.contains(&name) => None,
                     Ok(fact) => impossible(fact, &house, names),
                     Err(FactError::Unknown(name)) => {
                         let near = did_you_mean(&name, names.certain.keys().map(String::as_str));
@@ -971,13 +986,19 @@ impl Checker<'_> {
                     }
                     Err(error) => Some(error.to_string()),
                 };
-                // An unknown class, door or room is complained about where it is written, not wherever it is used.
                 if let Some(message) = complaint {
                     self.complain(wish.span(), format!("goal: {message}"));
                 }
             }
         }
     }
+}
+
+fn door_name(door: &types::Door) -> String {
+    let [first, second] = door.between.each_ref().map(Spanned::get_ref);
+    let name = door.name.as_ref().map(Spanned::get_ref);
+    name.cloned()
+        .unwrap_or_else(|| format!("{first} {second} door"))
 }
 
 /// "mug", "mug 2", "mug 3", …

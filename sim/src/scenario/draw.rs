@@ -19,6 +19,8 @@ const LIFT: f32 = 1e-3;
 const GAP: f32 = 0.01;
 /// Loose things lie up to this much askew (radians).
 const ASKEW: f32 = 0.2;
+/// So often an episode is drawn before it is said to be too full.
+const ATTEMPTS: usize = 20;
 /// So many random spots are tried before all spots are looked at.
 const TRIES: usize = 30;
 /// Distance between the spots that are looked at when random ones are not free.
@@ -42,6 +44,18 @@ pub(super) fn instance(
     checked: &Checked,
     rng: &mut ChaCha8Rng,
 ) -> Result<Instance, (Span, String)> {
+    let mut result = attempt(checked, rng);
+    for _ in 1..ATTEMPTS {
+        if result.is_ok() {
+            break;
+        }
+        // What came first may have taken the only spots of what came later: all is drawn anew.
+        result = attempt(checked, rng);
+    }
+    result
+}
+
+fn attempt(checked: &Checked, rng: &mut ChaCha8Rng) -> Result<Instance, (Span, String)> {
     let mut drawing = Drawing::new(checked, rng);
     for &entry in &checked.order {
         for thing in drawing.of_entry(entry) {
@@ -59,6 +73,8 @@ struct Drawing<'a> {
     standing: Vec<(usize, Block)>,
     /// What lies on or in others: (support, thing's box).
     lying: Vec<(usize, Block)>,
+    /// Square meters that are left on and in each thing.
+    left: Vec<[f32; 2]>,
 }
 
 impl<'a> Drawing<'a> {
@@ -85,6 +101,7 @@ impl<'a> Drawing<'a> {
         }
         Self {
             checked,
+            left: things.iter().map(|t| t.class.capacity()).collect(),
             things,
             standing: Vec::new(),
             lying: Vec::new(),
@@ -130,7 +147,15 @@ impl<'a> Drawing<'a> {
                 }
                 Place::Of { entry, inside } => {
                     let support = self.of_entry(entry).start;
-                    if let Some((pose, block)) = self.spot(thing, support, inside, rng) {
+                    let left = self.left[support][usize::from(inside)];
+                    let footprint = self.things[thing].class.footprint();
+                    // Symbols and geometry must both have room.
+                    let roomy = left >= footprint;
+                    let spot = roomy
+                        .then(|| self.spot(thing, support, inside, rng))
+                        .flatten();
+                    if let Some((pose, block)) = spot {
+                        self.left[support][usize::from(inside)] -= footprint;
                         self.lying.push((support, block));
                         let id = self.thing_id(support);
                         let place = if inside {
