@@ -1,9 +1,11 @@
 //! From an instance to Rapier: walls with doorways, furniture, fronts, loose things, and the walker.
 //!
 //! Fixed furniture and walls are fixed bodies of convex parts. **Fronts** (room doors, cabinet doors, drawers, lids) are
-//! kinematic bodies that follow their hinge or slide exactly: they cannot jam, overshoot or leave their rails, whatever
-//! lies in the way. While they rest they are fixed bodies, so that what lies in a drawer can fall asleep. A drawer collides with things at all times, so what lies in it is carried by friction and walls; the
-//! other fronts collide with things only while closed, and pass through what is in their way while they swing.
+//! led along their hinge or slide exactly: they cannot jam, overshoot or leave their rails, whatever lies in the way.
+//! A drawer collides with things at all times, and what lies in it is carried by friction and walls; the other fronts
+//! collide with things only while closed, and pass through what is in their way while they swing. At rest every front is
+//! a fixed body, so that what touches it can fall asleep; a moving drawer is stood in for by a kinematic twin, whose
+//! velocity friction sees. (Changing the type of one body instead loses contacts of things that sleep on it.)
 
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ use crate::scenario::{
 
 /// Height of a doorway and of its leaf (metres).
 const DOOR_HEIGHT: f32 = 2.0;
+/// Height of the walker's lowest point above the floor (metres).
+const SOLE: f32 = STEP + 0.01;
 /// Thickness of a door leaf (metres).
 const LEAF: f32 = 0.04;
 
@@ -71,6 +75,8 @@ pub(super) struct Thing {
 pub(super) struct Front {
     pub(super) entity: EntityId,
     pub(super) body: RigidBodyHandle,
+    /// The kinematic twin of what carries things; disabled at rest.
+    pub(super) mover: Option<RigidBodyHandle>,
     /// Pose of the entity's frame.
     pub(super) base: Iso,
     pub(super) form: FrontForm,
@@ -196,6 +202,11 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
 
     let doors = layout.doors.len();
     let mut grid = Grid::new(&outlines, fronts.len() + doors + loose.len());
+    for (index, front) in fronts.iter().enumerate() {
+        if !front.form.carries {
+            grid.soften(index);
+        }
+    }
     for (low, high) in &walls {
         grid.block(&blocked_by(&grid, &[Solid::between(*low, *high)], &Iso::IDENTITY));
     }
@@ -227,9 +238,12 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
     let agent = Agent::standing(&layout.poses[house.agent().0 as usize]);
     let walker = builder.kinematic(agent.pose(), house.agent());
     builder.colliders.insert_with_parent(
-        // One centimetre above the floor.
-        ColliderBuilder::capsule_z(0.5 * WALKER_HEIGHT - WALKER_RADIUS - 0.005, WALKER_RADIUS)
-            .translation(Vector::new(0.0, 0.0, 0.5 * WALKER_HEIGHT + 0.005))
+        // It begins above what a step clears, and so passes over plates and rugs.
+        ColliderBuilder::capsule_z(
+            0.5 * (WALKER_HEIGHT - SOLE) - WALKER_RADIUS,
+            WALKER_RADIUS,
+        )
+        .translation(Vector::new(0.0, 0.0, 0.5 * (WALKER_HEIGHT + SOLE)))
             .collision_groups(WALKER_GROUPS),
         walker,
         &mut builder.bodies,
@@ -496,9 +510,16 @@ impl Builder {
             .bodies
             .insert(RigidBodyBuilder::fixed().pose(base).user_data(u128::from(entity.0)));
         self.solids(body, &form.solids, 1.0, FRONT_GROUPS);
+        let mover = form.carries.then(|| {
+            let mover = self.kinematic(base, entity);
+            self.solids(mover, &form.solids, 1.0, FRONT_GROUPS);
+            self.bodies[mover].set_enabled(false);
+            mover
+        });
         Front {
             entity,
             body,
+            mover,
             base,
             form,
             sweep: Vec::new(),

@@ -247,6 +247,14 @@ impl World {
         &self.plan.walls
     }
 
+    /// The floor as the walker sees it: position of the lowest corner and side of a cell in metres, cells along x, and for
+    /// each cell, row by row from the lowest y, whether it can stand in its middle.
+    pub fn floor(&self) -> ([f32; 2], f32, usize, Vec<bool>) {
+        let grid = &self.state.grid;
+        let free = (0..grid.len() as u32).map(|c| grid.free(c)).collect();
+        (grid.origin(), navigation::CELL, grid.columns(), free)
+    }
+
     /// Every convex part of furniture, fronts and things where it is now.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();

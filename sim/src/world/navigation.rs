@@ -2,7 +2,7 @@
 //!
 //! A cell is free when the walker's axis can stand at its middle: no solid below its head is nearer than the walker's
 //! radius. Fixed furniture and walls are rasterized once; doors, fronts and things on the floor are layers of their own
-//! that are replaced one by one when they move. Knows nothing of entities or of what the agent wants.
+//! that are replaced one by one when they move. A layer may be soft: one does not stand there, but can brush past. Knows nothing of entities or of what the agent wants.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -53,11 +53,13 @@ pub(super) struct Grid {
     room: Arc<[u16]>,
     /// Blocked for good.
     fixed: Arc<[bool]>,
-    /// How many layers block a cell.
+    /// How many hard layers block a cell.
     moving: Vec<u8>,
-    /// The cells that each layer blocks.
-    layers: Vec<Arc<[u32]>>,
-    /// Number of the free region that a cell belongs to, 0 for blocked cells; empty when out of date.
+    /// How many soft layers do.
+    soft: Vec<u8>,
+    /// Whether a layer can be brushed past, and the cells that it blocks.
+    layers: Vec<(bool, Arc<[u32]>)>,
+    /// Number of the connected region that a passable cell belongs to, else 0; empty when out of date.
     regions: Vec<u16>,
 }
 
@@ -86,7 +88,8 @@ impl Grid {
             room: Arc::new([]),
             fixed: Arc::new([]),
             moving: vec![0; nx * ny],
-            layers: vec![Arc::new([]); layers],
+            soft: vec![0; nx * ny],
+            layers: vec![(false, Arc::new([])); layers],
             regions: Vec::new(),
         };
         let room_at = |cell: u32| {
@@ -110,19 +113,30 @@ impl Grid {
         self.regions.clear();
     }
 
+    /// Lets a walker brush past what an empty layer will block: a way through it is long, but a way.
+    pub(super) fn soften(&mut self, layer: usize) {
+        self.layers[layer].0 = true;
+    }
+
     /// Replaces what a layer blocks.
     pub(super) fn set_layer(&mut self, layer: usize, cells: Vec<u32>) {
-        if *self.layers[layer] == cells[..] {
+        let (soft, old) = &mut self.layers[layer];
+        if **old == cells[..] {
             return;
         }
-        for cell in self.layers[layer].iter() {
-            self.moving[*cell as usize] -= 1;
+        let counts = if *soft {
+            &mut self.soft
+        } else {
+            self.regions.clear();
+            &mut self.moving
+        };
+        for cell in old.iter() {
+            counts[*cell as usize] -= 1;
         }
         for cell in &cells {
-            self.moving[*cell as usize] += 1;
+            counts[*cell as usize] += 1;
         }
-        self.layers[layer] = cells.into();
-        self.regions.clear();
+        *old = cells.into();
     }
 
     /// Cells whose middle is nearer than `radius` to the rectangle.
@@ -159,6 +173,16 @@ impl Grid {
         }
     }
 
+    /// Lowest corner.
+    pub(super) fn origin(&self) -> [f32; 2] {
+        self.origin
+    }
+
+    /// Cells along x.
+    pub(super) fn columns(&self) -> usize {
+        self.nx
+    }
+
     /// Number of cells.
     pub(super) fn len(&self) -> usize {
         self.nx * self.ny
@@ -184,6 +208,11 @@ impl Grid {
 
     /// Whether a walker can stand there.
     pub(super) fn free(&self, cell: u32) -> bool {
+        self.passable(cell) && self.soft[cell as usize] == 0
+    }
+
+    /// Whether a walker can get through there, if need be past a soft layer.
+    fn passable(&self, cell: u32) -> bool {
         !self.fixed[cell as usize] && self.moving[cell as usize] == 0
     }
 
@@ -217,7 +246,7 @@ impl Grid {
         best.map(|b| b.1)
     }
 
-    /// Brings the numbers of free regions up to date.
+    /// Brings the numbers of connected regions up to date.
     pub(super) fn number_regions(&mut self) {
         if !self.regions.is_empty() {
             return;
@@ -226,7 +255,7 @@ impl Grid {
         let mut stack = Vec::new();
         let mut number = 0;
         for start in 0..self.len() as u32 {
-            if self.regions[start as usize] != 0 || !self.free(start) {
+            if self.regions[start as usize] != 0 || !self.passable(start) {
                 continue;
             }
             number += 1;
@@ -234,7 +263,7 @@ impl Grid {
             stack.push(start);
             while let Some(cell) = stack.pop() {
                 for next in self.neighbors(cell) {
-                    if self.regions[next as usize] == 0 && self.free(next) {
+                    if self.regions[next as usize] == 0 && self.passable(next) {
                         self.regions[next as usize] = number;
                         stack.push(next);
                     }
@@ -243,7 +272,7 @@ impl Grid {
         }
     }
 
-    /// Number of the free region of a cell, 0 if it is blocked. Up to date after [`Self::number_regions`].
+    /// Number of the connected region of a cell, 0 if it is blocked. Up to date after [`Self::number_regions`].
     pub(super) fn region(&self, cell: u32) -> u16 {
         self.regions.get(cell as usize).copied().unwrap_or(0)
     }
@@ -263,7 +292,8 @@ impl Grid {
         .flatten()
     }
 
-    /// A shortest 8-connected path between free cells, without cutting corners, both ends included.
+    /// A cheapest 8-connected path between cells, without cutting corners, both ends included. Steps into a soft layer
+    /// count ten times.
     pub(super) fn path(&self, start: u32, goal: u32, search: &mut Search) -> Option<Vec<u32>> {
         const STRAIGHT: u32 = 1000;
         const DIAGONAL: u32 = 1414;
@@ -316,7 +346,7 @@ impl Grid {
                     return None;
                 }
                 let next = (y * nx + x) as u32;
-                self.free(next).then_some(next)
+                self.passable(next).then_some(next)
             };
             let sides = [open(1, 0), open(0, 1), open(-1, 0), open(0, -1)];
             let diagonal = |i: usize, dx: i32, dy: i32| {
@@ -336,7 +366,8 @@ impl Grid {
                 .chain(corners.into_iter().map(|c| (c, DIAGONAL)));
             for (next, step) in steps {
                 let Some(next) = next else { continue };
-                let (i, cost) = (next as usize, cost + step);
+                let i = next as usize;
+                let cost = cost + if self.soft[i] == 0 { step } else { 10 * step };
                 if search.seen[i] != stamp || cost < search.cost[i] {
                     search.seen[i] = stamp;
                     search.cost[i] = cost;
@@ -369,7 +400,7 @@ impl Grid {
         corners
     }
 
-    /// Whether every cell on the line between two cells is free.
+    /// Whether every cell on the line between two cells is free; a step between neighbors always is.
     fn in_sight(&self, a: u32, b: u32) -> bool {
         let (p, q) = (self.middle(a), self.middle(b));
         let (dx, dy) = (q[0] - p[0], q[1] - p[1]);
@@ -393,7 +424,7 @@ pub(super) fn contains(corners: &[[f32; 2]], point: [f32; 2]) -> bool {
 }
 
 impl Grid {
-    /// How many free regions there are that are not wholly within `cells` (sorted). Up to date after
+    /// How many connected regions there are that are not wholly within `cells` (sorted). Up to date after
     /// [`Self::number_regions`].
     pub(super) fn regions_without(&self, cells: &[u32]) -> usize {
         let most = self.regions.iter().copied().max().unwrap_or(0);

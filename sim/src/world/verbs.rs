@@ -5,7 +5,7 @@
 
 use libm::{atan2f, hypotf, remainderf, sqrtf};
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
-use rapier3d::prelude::{Cuboid, FixedJointBuilder, QueryFilter, RigidBodyType};
+use rapier3d::prelude::{Cuboid, FixedJointBuilder, QueryFilter};
 
 use super::build::{
     FRONT_GROUPS, LOOSE_GROUPS, NO_GROUPS, WALKER_GROUPS, blocked_by,
@@ -431,22 +431,23 @@ impl World {
         }
     }
 
-    /// Turns towards an entity; a room is all around.
+    /// Turns towards an entity; a room is all around, and what is held is looked at by turning the head.
     fn turn_to(&mut self, id: EntityId) {
         let at = match (self.footprint(id), self.center(id)) {
             (_, Some(c)) if self.plan.things[id.0 as usize].body.is_some() => [c.x, c.y],
             (Some(footprint), _) => footprint.center,
             _ => return,
         };
-        self.turn_towards(at);
+        self.turn_towards(at, !self.is_held(id));
     }
 
-    fn turn_towards(&mut self, at: [f32; 2]) {
+    /// Looks at a point, turning the body too where it is free to turn.
+    fn turn_towards(&mut self, at: [f32; 2], body: bool) {
         let [x, y] = self.state.agent.position();
         let (dx, dy) = (at[0] - x, at[1] - y);
         if hypotf(dx, dy) > 0.05 {
             let yaw = atan2f(dy, dx);
-            if self.posture() == Posture::Standing {
+            if body && self.posture() == Posture::Standing {
                 self.turn_by(yaw);
             }
             while self.state.agent.gaze != yaw {
@@ -649,7 +650,7 @@ impl World {
                 pose
             }
         };
-        self.turn_towards([pose.translation.x, pose.translation.y]);
+        self.turn_towards([pose.translation.x, pose.translation.y], true);
         self.let_go(thing, pose)?;
         self.face_again(promise);
         Ok(())
@@ -874,22 +875,32 @@ impl World {
             way / SWING_SPEED
         };
         let steps = (seconds / STEP_SECONDS).ceil().max(1.0);
-        if front.form.carries {
+        self.set_groups(front.body, if front.mover.is_some() { FRONT_GROUPS } else { NO_GROUPS });
+        if let Some(mover) = front.mover {
             self.wake_inside(front.entity);
-        } else {
-            self.set_groups(front.body, NO_GROUPS);
+            let pose = *self.state.bodies[front.body].position();
+            self.state.bodies[mover].set_position(pose, false);
+            self.state.bodies[mover].set_enabled(true);
+            self.state.bodies[front.body].set_enabled(false);
         }
-        self.state.bodies[front.body].set_body_type(RigidBodyType::KinematicPositionBased, true);
         for i in 1..=steps as u32 {
             let t = i as f32 / steps;
             let openness = from + (to - from) * (t * t * (3.0 - 2.0 * t));
             self.state.openness[index] = openness;
             let pose = front.base * front.form.motion.at(openness);
-            self.state.bodies[front.body].set_next_kinematic_position(pose);
+            match front.mover {
+                Some(mover) => self.state.bodies[mover].set_next_kinematic_position(pose),
+                None => self.state.bodies[front.body].set_position(pose, false),
+            }
             self.step();
         }
         self.state.openness[index] = to;
-        self.state.bodies[front.body].set_body_type(RigidBodyType::Fixed, false);
+        let pose = front.base * front.form.motion.at(to);
+        self.state.bodies[front.body].set_position(pose, false);
+        if let Some(mover) = front.mover {
+            self.state.bodies[front.body].set_enabled(true);
+            self.state.bodies[mover].set_enabled(false);
+        }
         if to == 0.0 {
             self.set_groups(front.body, FRONT_GROUPS);
         }
