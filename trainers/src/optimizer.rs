@@ -17,7 +17,7 @@ pub struct AdamW {
 
 /// Constants of [`AdamW`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct AdamWConfig {
     /// Decay of the gradient's running mean, in [0, 1).
     pub beta1: f64,
@@ -180,6 +180,39 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Made by tests/peers/language/reference_adamw.py.
+    #[test]
+    fn steps_equal_pytorchs() {
+        let expected = [
+            [0.890000333, -1.8800001, 0.3950001, 0.0],
+            [0.783466725, -1.7612002, 0.402161199, 0.0],
+            [0.677648384, -1.6435883, 0.363713392, 0.0],
+            [0.571646319, -1.52715251, 0.371187358, 0.0],
+            [0.46509843, -1.41188109, 0.345533574, 0.0],
+        ];
+        let config = AdamWConfig {
+            beta1: 0.8,
+            beta2: 0.95,
+            eps: 1e-6,
+            weight_decay: 0.1,
+        };
+        let mut optimizer = AdamW::new(config, 4);
+        let mut values = [1.0, -2.0, 0.5, 0.0];
+        for (step, expected) in expected.iter().enumerate() {
+            // halved and scaled by two: the scale is part of the gradient
+            let sign = if step % 2 == 0 { 1.0 } else { -1.0 };
+            let gradient = [0.15 * (step + 1) as f32, -0.5, 0.5 * sign, 0.0];
+            optimizer.step(&mut values, &gradient, 2.0, 0.1);
+            for (found, expected) in values.iter().zip(expected) {
+                assert!(
+                    (f64::from(*found) - expected).abs() < 2e-6,
+                    "step {step}: {found} instead of {expected}"
+                );
+            }
+        }
+        assert_eq!(optimizer.steps(), 5);
+    }
 
     #[test]
     fn the_rate_rises_then_falls_to_zero() {

@@ -415,12 +415,23 @@ impl Llama {
         mut store: impl FnMut(usize, usize, &Tensor, &Tensor),
     ) -> Result<Tensor, ModelError> {
         let lengths = packed.lengths();
+        let to_device = |mask: &Tensor| mask.to_device(self.device());
         let masks: Vec<_> = packed
             .rows
             .iter()
-            .map(|row| row.mask.as_ref().map(|mask| mask.to_device(self.device())))
+            .map(|row| row.mask.as_ref().map(to_device))
             .collect();
+        // made when the first block turns out to need them, used by all blocks
+        let mut added: Vec<Tensor> = Vec::new();
         self.run(&packed.ids, &packed.positions, |layer, q, k, v| {
+            let with_gradient = q.requires_grad() || k.requires_grad() || v.requires_grad();
+            if with_gradient && added.is_empty() {
+                added = masks
+                    .iter()
+                    .zip(&lengths)
+                    .map(|(mask, tokens)| self.added_mask(mask.as_ref(), *tokens))
+                    .collect();
+            }
             let [q, k, v] = [q, k, v].map(|x| x.split_with_sizes(&lengths[..], 0));
             let attended: Vec<_> = (0..lengths.len())
                 .map(|row| {
@@ -428,7 +439,11 @@ impl Llama {
                     let [q, k, v] =
                         [&q[row], &k[row], &v[row]].map(|x| x.transpose(0, 1).unsqueeze(0));
                     store(layer, row, &k, &v);
-                    let out = attention(&q, &k, &v, masks[row].as_ref());
+                    let out = if with_gradient {
+                        attention_with_gradient(&q, &k, &v, &added[row])
+                    } else {
+                        attention(&q, &k, &v, masks[row].as_ref())
+                    };
                     out.squeeze_dim(0)
                         .transpose(0, 1)
                         .reshape([lengths[row], -1])
@@ -440,6 +455,19 @@ impl Llama {
                 Tensor::cat(&attended, 0)
             }
         })
+    }
+
+    /// What is added to the scores of the query heads that share a key head, `(heads / kv_heads x tokens, tokens)`: 0
+    /// where a token sees another, -inf elsewhere.
+    fn added_mask(&self, sees: Option<&Tensor>, tokens: i64) -> Tensor {
+        let sees = match sees {
+            Some(sees) => sees.shallow_clone(),
+            None => Tensor::ones([tokens, tokens], (Kind::Bool, self.device())).tril(0),
+        };
+        let zero = Tensor::zeros([tokens, tokens], (self.kind(), self.device()));
+        let group = self.config.num_attention_heads / self.config.num_key_value_heads;
+        zero.masked_fill(&sees.logical_not(), f64::NEG_INFINITY)
+            .repeat([group, 1])
     }
 
     /// Logits in f32 `(positions, vocab_size)` at some positions of [`Llama::hidden`]'s result.
@@ -537,6 +565,19 @@ fn module(layer: usize, kind: usize) -> String {
 pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Tensor {
     let grouped = q.size()[1] != k.size()[1];
     Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, mask.is_none(), None, grouped)
+}
+
+/// As [`attention`], of one sequence, in matrix products: libtorch's fused kernel for processors takes eight times as
+/// long backward as forward, this three times. `added` as from `Llama::added_mask`.
+fn attention_with_gradient(q: &Tensor, k: &Tensor, v: &Tensor, added: &Tensor) -> Tensor {
+    let (_, heads, tokens, head_dim) = q.size4().expect("a batch of one");
+    let kv_heads = k.size()[1];
+    // the query heads that share a key head stand one below the other: (kv_heads, group x tokens, head_dim)
+    let q = q.reshape([kv_heads, heads / kv_heads * tokens, head_dim]);
+    let (k, v) = (k.squeeze_dim(0), v.squeeze_dim(0));
+    let scores = added.baddbmm(&q, &k.transpose(1, 2), 1.0, (head_dim as f64).powf(-0.5));
+    let weights = scores.softmax(-1, Kind::Float).to_kind(v.kind());
+    weights.bmm(&v).reshape([1, heads, tokens, head_dim])
 }
 
 /// Rotary embedding of x `(tokens, heads, head_dim)`: x cos + rotate_half(x) sin, where rotate_half is (-x2, x1) for

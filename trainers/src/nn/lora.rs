@@ -28,7 +28,7 @@ pub(crate) const GROUPS: [std::ops::Range<usize>; 4] = [0..3, 3..4, 4..6, 6..7];
 
 /// Shape and place of an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {
     /// Rank r, at least 1; usual 4 to 64. More learns more and forgets more.
     pub rank: i64,
@@ -306,10 +306,11 @@ impl Lora {
 
     /// `W x` of a group without the adapter in, with the adapter out. `x` is `(tokens, in)`, `y` `(tokens, rows of
     /// the group)`.
-    pub(crate) fn apply(&self, layer: usize, group: usize, x: &Tensor, y: Tensor) -> Tensor {
+    pub(crate) fn apply(&self, layer: usize, group: usize, x: &Tensor, mut y: Tensor) -> Tensor {
         match &self.compute[layer][group] {
             None => y,
-            Some(Compute { a, b }) => y.addmm(&x.matmul(&a.tr()), &b.tr()),
+            // in place: y is wide, and nobody needs it without the adapter
+            Some(Compute { a, b }) => y.addmm_(&x.matmul(&a.tr()), &b.tr()),
         }
     }
 

@@ -273,6 +273,21 @@ pub struct Text {
 /// [`RecipeError::Input`] before any training when a file or value is wrong; [`RecipeError::Failed`] later.
 pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeError> {
     config.check()?;
+    for path in &config.data {
+        File::open(path)
+            .map_err(|error| RecipeError::Input(format!("{}: {error}", path.display())))?;
+    }
+    if config.data.is_empty() {
+        return Err(RecipeError::Input(
+            "data: expected one or more files of training examples, found none".to_owned(),
+        ));
+    }
+    if config.ewc.lambda > 0.0 && !config.ewc.text.exists() {
+        return Err(RecipeError::Input(format!(
+            "ewc.text: expected general text to estimate the Fisher information on (or ewc.lambda = 0), found {:?}",
+            config.ewc.text
+        )));
+    }
     prepare_folder(config, options)?;
 
     let default = cache::default_model();
@@ -345,11 +360,6 @@ fn read_examples(
     config: &Config,
     tokenizer: &Tokenizer,
 ) -> Result<(Vec<Text>, String), RecipeError> {
-    if config.data.is_empty() {
-        return Err(RecipeError::Input(
-            "data: expected one or more files of training examples, found none".to_owned(),
-        ));
-    }
     let mut hasher = blake3::Hasher::new();
     let mut texts = Vec::new();
     for path in &config.data {
@@ -504,11 +514,6 @@ fn general_text(config: &EwcConfig, tokenizer: &Tokenizer) -> Result<Vec<Sequenc
     let path = &config.text;
     let wrong =
         |message: String| RecipeError::Input(format!("ewc.text: {}: {message}", path.display()));
-    if path.as_os_str().is_empty() {
-        return Err(RecipeError::Input(
-            "ewc.text: expected general text to estimate the Fisher information on (or ewc.lambda = 0), found none".to_owned(),
-        ));
-    }
     let read = |path: &Path| {
         fs::read_to_string(path).map_err(|error| wrong(format!("{}: {error}", path.display())))
     };

@@ -302,10 +302,11 @@ fn input_that_cannot_be_learnt_from_is_refused_before_training() {
     );
     // a folder that holds a run is not written over
     fs::write(out.join("1/config.toml"), "").unwrap();
-    let config = Config {
+    let mut config = Config {
         data: vec![file],
         ..Config::default()
     };
+    config.ewc.lambda = 0.0;
     let error = run(&config, &options(&out.join("1"), false, None)).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains("--resume"), "{error}");
