@@ -67,6 +67,8 @@ struct Info {
     bytes: u64,
     /// Steps that the world refused, as a share of all.
     refused: f64,
+    /// Steps that the symbolic house allowed and physics could not carry out, as a share of all; refused steps too.
+    failed: f64,
     /// Episodes with a goal.
     with_goal: u64,
     /// Of those, the share that reached it.
@@ -98,6 +100,7 @@ struct Tally {
     episodes: u64,
     steps: u64,
     refused: u64,
+    failed: u64,
     compared: u64,
     disagreements: u64,
 }
@@ -108,6 +111,7 @@ impl Tally {
         self.steps += episode.steps.len() as u64;
         for step in &episode.steps {
             self.refused += u64::from(step.refusal.is_some());
+            self.failed += u64::from(step.info.contains_key("failure"));
             if let Some(Value::Array(compared)) = step.info.get("compared") {
                 self.compared += compared.first().map_or(0, |&n| n as u64);
             }
@@ -157,6 +161,7 @@ fn info(dir: &Path) -> Result<Done, CommandError> {
     }
     info.steps = all.steps;
     info.refused = all.refused_share();
+    info.failed = all.failed as f64 / all.steps.max(1) as f64;
     info.success = (info.with_goal > 0).then(|| successes as f64 / info.with_goal as f64);
     info.compared = all.compared;
     info.agreement = all.agreement();
@@ -191,7 +196,14 @@ fn describe(info: &Info) -> String {
         ),
     );
     line("steps", info.steps.to_string());
-    line("refused", percent(info.refused));
+    line(
+        "refused",
+        format!(
+            "{}, {} by physics",
+            percent(info.refused),
+            percent(info.failed)
+        ),
+    );
     if let Some(success) = info.success {
         line(
             "goals reached",
