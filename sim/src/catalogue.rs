@@ -489,3 +489,110 @@ fn check(class: &Class) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_catalogue_is_plausible() {
+        let catalogue = Catalogue::standard();
+        let classes: Vec<&Class> = catalogue.classes().map(|(_, c)| c).collect();
+        assert!(classes.len() >= 70, "{}", classes.len());
+        for class in &classes {
+            let volume: f32 = class.size.iter().product();
+            let density = class.mass / volume;
+            assert!(
+                (20.0..=8000.0).contains(&density),
+                "{}: {density} kg/m³",
+                class.name
+            );
+            for surface in class.surfaces() {
+                assert!(surface.half.iter().all(|h| *h > 0.0), "{}", class.name);
+                assert!(surface.clearance > 0.03, "{}", class.name);
+            }
+            let holds = class.properties.has(Property::Surfaces)
+                || class.properties.has(Property::Containers);
+            assert_eq!(holds, !class.surfaces().is_empty(), "{}", class.name);
+            // What a hand takes is smaller than an arm; what holds something takes a mug.
+            if class.properties.has(Property::Grabbable) {
+                assert!(class.size.iter().all(|s| *s <= 0.6), "{}", class.name);
+            }
+            let mug = catalogue.class(catalogue.find("mug").unwrap());
+            if class.properties.has(Property::Surfaces) {
+                assert!(class.takes(mug, false), "{}", class.name);
+            }
+            if class.properties.has(Property::Containers) {
+                assert!(class.takes(mug, true), "{}", class.name);
+            }
+        }
+        assert_eq!(catalogue.find("no such thing"), None);
+    }
+
+    #[test]
+    fn a_class_that_cannot_be_is_refused_where_it_stands() {
+        let good = r#"{ name = "stool", category = "Furniture", size = [0.4, 0.4, 0.5], mass = 3.0, fixed = true, properties = ["SURFACES"], shape.table = { top = 0.04, leg = 0.05 }, color = [0.5, 0.5, 0.5] },"#;
+        let file = |line: &str| format!("class = [\n  {good}\n  {line}\n]\n");
+        let second = good.replace("stool", "bench");
+        assert!(Catalogue::parse(&file(&second), "classes.toml").is_ok());
+        for (old, new, message) in [
+            ("bench", "stool", "is there twice"),
+            ("bench", "Bench", "not in lower-case words"),
+            (
+                "0.4, 0.5]",
+                "-0.4, 0.5]",
+                "width (expected 0.005 to 5, found -0.4)",
+            ),
+            (
+                "mass = 3.0",
+                "mass = nan",
+                "mass (expected 0.001 to 1000, found NaN)",
+            ),
+            ("mass = 3.0", "mas = 3.0", "unknown field `mas`"),
+            ("SURFACES", "SURFACE", "unknown variant `SURFACE`"),
+            (
+                "SURFACES",
+                "CAN_OPEN",
+                "CAN_OPEN goes with the shape cabinet",
+            ),
+            (
+                "SURFACES",
+                "CONTAINERS",
+                "CONTAINERS goes with the shapes cabinet and bin",
+            ),
+            ("SURFACES", "GRABBABLE", "either fixed or GRABBABLE"),
+            ("shape.table", "shape.tabel", "unknown variant `tabel`"),
+            (
+                "top = 0.04",
+                "top = 0.9",
+                "top (expected 0.005 to 0.5, found 0.9)",
+            ),
+            (
+                "[0.5, 0.5, 0.5]",
+                "[0.5, 0.5, 1.5]",
+                "color channel (expected 0 to 1, found 1.5)",
+            ),
+        ] {
+            let text = file(&second.replace(old, new));
+            let error = Catalogue::parse(&text, "classes.toml")
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(message), "expected {message}, found {error}");
+            assert!(error.starts_with("classes.toml:3:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn surfaces_come_from_the_highest_down() {
+        let catalogue = Catalogue::standard();
+        let surfaces = |name: &str| catalogue.class(catalogue.find(name).unwrap()).surfaces();
+        let shelf = surfaces("shelf");
+        assert_eq!(shelf.len(), 4, "three boards and the top");
+        assert!(shelf.windows(2).all(|w| w[0].z > w[1].z));
+        assert_eq!(surfaces("bookshelf").len(), 5, "nobody reaches its top");
+        let nightstand = surfaces("nightstand");
+        assert_eq!([nightstand[0].inside, nightstand[1].inside], [false, true]);
+        assert!(nightstand[1].half[1] < nightstand[0].half[1]);
+        assert!(surfaces("mug").is_empty());
+    }
+}

@@ -540,12 +540,12 @@ impl Checker<'_> {
                     let Some(support) = self.support(&entries, names, name) else {
                         continue;
                     };
-                    if self.fits(&entry, name, support.1, inside) {
-                        places.push(Place::Of {
-                            entry: support.0,
-                            inside,
-                        });
-                    }
+                    // What does not fit still takes part in the search for circles.
+                    self.fits(&entry, name, support.1, inside);
+                    places.push(Place::Of {
+                        entry: support.0,
+                        inside,
+                    });
                 }
                 let extra = [
                     (object.room.is_some(), "room"),
@@ -746,20 +746,14 @@ impl Checker<'_> {
         None
     }
 
-    /// Whether a thing fits on or in a support of that class when nothing else is there.
-    fn fits(
-        &mut self,
-        entry: &Entry,
-        support: &Spanned<String>,
-        class: ClassId,
-        inside: bool,
-    ) -> bool {
+    /// A thing must fit on or in its support when nothing else is there.
+    fn fits(&mut self, entry: &Entry, support: &Spanned<String>, class: ClassId, inside: bool) {
         let (thing, holder) = (
             self.catalogue.class(entry.class),
             self.catalogue.class(class),
         );
         if holder.takes(thing, inside) {
-            return true;
+            return;
         }
         let name = support.get_ref();
         let largest = holder
@@ -796,7 +790,6 @@ impl Checker<'_> {
             }
         };
         self.complain(support.span(), message);
-        false
     }
 
     /// An order in which everything comes after what it may lie on or in; `None` if there is a circle.
