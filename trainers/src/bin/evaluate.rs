@@ -1,2 +1,595 @@
-//! `evaluate`.
-fn main() {}
+//! `evaluate`: measures models and writes the report.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use dataset::general_text::{self, Document};
+use dataset::verbalize::{self, Settings};
+use episode::store::Store;
+use episode::{Episode, Value};
+use serde_json::json;
+use sim::env::Fidelity;
+use sim::scenario::{LoadedScenario, load_text};
+use trainers::evaluation::language::{self, Figures, Items, Measured};
+use trainers::evaluation::report::{Model, Report, read_curve};
+use trainers::evaluation::statistics::{self, Estimate};
+use trainers::nn::{Llama, Precision, Tokenizer, init_torch, load_model};
+use trainers::{cache, checkpoint};
+
+/// Measures models.
+#[derive(Parser)]
+#[command(name = "habitus evaluate", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Questions, plans and general text for a base model and adapters of it
+    ///
+    /// Prints a table, writes report.html, and with --json ends with one JSON object on stdout. Exit code 0: done; 1:
+    /// failed; 2: the input is wrong.
+    ///
+    /// Example:
+    ///   habitus evaluate language --run finetuned=runs/first --run without_ewc=runs/second \
+    ///       --stores stores/plans stores/exploration stores/evaluation --out runs/report
+    #[command(verbatim_doc_comment)]
+    Language(Language),
+}
+
+#[derive(clap::Args)]
+struct Language {
+    /// The base model: a GGUF file or a Hugging Face folder; by default the one that setup fetched
+    #[arg(long)]
+    base: Option<PathBuf>,
+    /// An adapter under a name: a run folder (its last checkpoint counts) or a folder with adapter_config.json
+    #[arg(long = "run", value_name = "NAME=DIR")]
+    runs: Vec<String>,
+    /// Episode stores. Questions and plans come from homes marked `evaluation_only`, the solved examples of the few-shot
+    /// control from the others; where no home is so marked, questions come from all and the control is left out
+    #[arg(long, required = true, num_args = 1..)]
+    stores: Vec<PathBuf>,
+    /// Folder for report.html, figures.json and the items; it is created
+    #[arg(long)]
+    out: PathBuf,
+    /// Most questions of a kind
+    #[arg(long, default_value_t = 60)]
+    items: usize,
+    /// Most plans
+    #[arg(long, default_value_t = 24)]
+    plans: usize,
+    /// Most documents of each general text
+    #[arg(long, default_value_t = 24)]
+    documents: usize,
+    /// Solved examples before each item for the base model's few-shot control; 0 leaves it out
+    #[arg(long, default_value_t = 2)]
+    shots: usize,
+    /// General text, held-out half: a folder of Factbook files or a text file; by default what setup fetched
+    #[arg(long)]
+    general_text: Option<PathBuf>,
+    /// A second register of general text; by default the Jargon File that setup fetched, where there is one
+    #[arg(long)]
+    second_text: Option<PathBuf>,
+    /// What carries plans out
+    #[arg(long, value_enum, default_value_t = FidelityArgument::Physical)]
+    fidelity: FidelityArgument,
+    /// Fixes which items are drawn
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Models measured side by side, each on one thread with its own copy of the weights
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// auto, f32 or bf16
+    #[arg(long, default_value = "auto")]
+    precision: Precision,
+    /// Measure the base again even if its answers to these items are in the cache
+    #[arg(long)]
+    no_cache: bool,
+    /// End with one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FidelityArgument {
+    Symbolic,
+    Physical,
+}
+
+fn main() -> ExitCode {
+    let Command::Language(arguments) = Arguments::parse().command;
+    // Several models at once instead of several threads for one: a small model gains more from it.
+    init_torch(1);
+    match evaluate(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Input(error)) => {
+            eprintln!("habitus evaluate: {error:#}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) => {
+            eprintln!("habitus evaluate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Of how many episodes of either kind (with a goal, without) solved examples are made: enough for two before every
+/// question.
+const SHOWN: usize = 150;
+
+/// What the exit code tells apart.
+enum Failure {
+    Input(anyhow::Error),
+    Other(anyhow::Error),
+}
+
+fn evaluate(arguments: &Language) -> Result<(), Failure> {
+    let prepared = prepare(arguments).map_err(Failure::Input)?;
+    finish(arguments, prepared).map_err(Failure::Other)
+}
+
+/// Everything that can be wrong with the input, read and checked before a model is asked anything.
+struct Prepared {
+    base: PathBuf,
+    runs: Vec<(String, PathBuf)>,
+    items: Items,
+    agreement: Option<Estimate>,
+    episodes: usize,
+}
+
+fn prepare(arguments: &Language) -> anyhow::Result<Prepared> {
+    let base = arguments.base.clone().unwrap_or_else(cache::default_model);
+    if !base.exists() {
+        bail!(
+            "{}: there is no model here (`habitus setup` fetches the default one)",
+            base.display()
+        );
+    }
+    let runs = arguments
+        .runs
+        .iter()
+        .map(|run| {
+            let (name, dir) = run.split_once('=').ok_or_else(|| {
+                anyhow!("--run: expected NAME=DIR, as in finetuned=runs/first, found `{run}`")
+            })?;
+            if name == "base" {
+                bail!("--run {run}: `base` is the model without an adapter; choose another name");
+            }
+            Ok((name.to_owned(), PathBuf::from(dir)))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for (name, dir) in &runs {
+        adapter_of(dir).with_context(|| format!("--run {name}"))?;
+    }
+
+    let mut scenarios: BTreeMap<String, Arc<LoadedScenario>> = BTreeMap::new();
+    let stores = arguments
+        .stores
+        .iter()
+        .map(|dir| Store::open(dir).with_context(|| dir.display().to_string()));
+    let stores = stores.collect::<anyhow::Result<Vec<_>>>()?;
+    for store in &stores {
+        for digest in store.scenarios()? {
+            let text = store.scenario_text(&digest)?;
+            let scenario = load_text(&text, store.dir().join(format!("scenarios/{digest}.toml")))?;
+            scenarios.insert(digest, Arc::new(scenario));
+        }
+    }
+    let kept_apart = scenarios
+        .values()
+        .any(|scenario| scenario.scenario.evaluation_only);
+    if !kept_apart {
+        eprintln!(
+            "no home in the stores is marked evaluation_only: questions come from all of them, few-shot is left out"
+        );
+    }
+    let mut agreement = Agreement::default();
+    let mut number_of_episodes = 0;
+    let (mut episodes, mut plans, mut stories) = (Vec::new(), Vec::new(), Vec::new());
+    for store in &stores {
+        for episode in store.episodes() {
+            let episode = episode.with_context(|| store.dir().display().to_string())?;
+            number_of_episodes += 1;
+            agreement.add(&episode);
+            let scenario = scenarios.get(&episode.header.scenario_digest);
+            let shown = if episode.header.goal.is_empty() {
+                &mut stories
+            } else {
+                &mut plans
+            };
+            if !kept_apart || scenario.is_some_and(|scenario| scenario.scenario.evaluation_only) {
+                episodes.push(episode);
+            } else if shown.len() < SHOWN {
+                shown.push(episode);
+            }
+        }
+    }
+
+    let settings = Settings {
+        questions_per_story: 1,
+        ..Settings::default()
+    };
+    let demonstrations = verbalize::demonstrations(&verbalize::build(
+        plans.iter().chain(&stories),
+        arguments.seed,
+        &settings,
+    ));
+    let plans = verbalize::build_plan_tasks(&episodes, arguments.seed, arguments.plans);
+    let plans = plans
+        .into_iter()
+        .map(|task| {
+            let scenario = scenarios.get(&task.scenario_digest);
+            let scenario = scenario
+                .ok_or_else(|| anyhow!("scenario {} is not in the stores", task.scenario_digest))?;
+            Ok((task, Arc::clone(scenario)))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let questions = verbalize::build_questions(&episodes, arguments.seed, arguments.items);
+    if questions.is_empty() && plans.is_empty() {
+        bail!(
+            "expected episodes that questions or plans can be made from, found none among {} in the stores",
+            episodes.len()
+        );
+    }
+    let cached = |name: &str| {
+        cache::folder()
+            .map(|folder| folder.join(name))
+            .filter(|path| path.exists())
+    };
+    let general = arguments
+        .general_text
+        .clone()
+        .or_else(|| cached(general_text::FACTBOOK));
+    let second = arguments
+        .second_text
+        .clone()
+        .or_else(|| cached(general_text::JARGON));
+    Ok(Prepared {
+        base,
+        runs,
+        items: Items {
+            questions,
+            plans,
+            demonstrations,
+            general: general
+                .map_or(Ok(Vec::new()), |path| read_text(&path, arguments.documents))?,
+            second: second.map_or(Ok(Vec::new()), |path| read_text(&path, arguments.documents))?,
+            fidelity: match arguments.fidelity {
+                FidelityArgument::Symbolic => Fidelity::Symbolic,
+                FidelityArgument::Physical => Fidelity::Physical,
+            },
+        },
+        agreement: agreement.share(),
+        episodes: number_of_episodes,
+    })
+}
+
+fn read_text(path: &Path, most: usize) -> anyhow::Result<Vec<Document>> {
+    let mut documents = general_text::held_out_documents(path)?;
+    documents.truncate(most);
+    Ok(documents)
+}
+
+/// The adapter's folder: `dir` itself, or the last checkpoint of a run.
+fn adapter_of(dir: &Path) -> anyhow::Result<PathBuf> {
+    let adapter = |folder: &Path| folder.join("adapter_config.json").is_file();
+    if adapter(dir) {
+        return Ok(dir.to_owned());
+    }
+    let latest = checkpoint::latest(&dir.join("checkpoints")).filter(|folder| adapter(folder));
+    latest.ok_or_else(|| {
+        anyhow!(
+            "{}: expected a run with a checkpoint, or adapter_config.json, found neither",
+            dir.display()
+        )
+    })
+}
+
+/// Relations measured from physics, and how many were not as predicted.
+#[derive(Default)]
+struct Agreement {
+    compared: usize,
+    disagreed: usize,
+}
+
+impl Agreement {
+    fn add(&mut self, episode: &Episode) {
+        for step in &episode.steps {
+            if let Some(Value::Array(compared)) = step.info.get("compared") {
+                self.compared += compared.first().map_or(0, |n| *n as usize);
+            }
+            if let Some(Value::Text(lines)) = step.info.get("disagreements") {
+                self.disagreed += lines.lines().count();
+            }
+        }
+    }
+
+    fn share(&self) -> Option<Estimate> {
+        (self.compared > 0)
+            .then(|| statistics::share(self.compared.saturating_sub(self.disagreed), self.compared))
+    }
+}
+
+/// One model on all items.
+struct Job {
+    name: String,
+    adapter: Option<PathBuf>,
+    shots: usize,
+}
+
+fn finish(arguments: &Language, prepared: Prepared) -> anyhow::Result<()> {
+    let Prepared {
+        base,
+        runs,
+        items,
+        agreement,
+        episodes,
+    } = prepared;
+    fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
+    dataset::write_jsonl(&arguments.out.join("questions.jsonl"), &items.questions)?;
+    let plan_tasks: Vec<_> = items.plans.iter().map(|(task, _)| task).collect();
+    dataset::write_jsonl(&arguments.out.join("plan_tasks.jsonl"), &plan_tasks)?;
+    eprintln!(
+        "{} questions, {} plans, {} + {} documents",
+        items.questions.len(),
+        items.plans.len(),
+        items.general.len(),
+        items.second.len()
+    );
+
+    let mut jobs = vec![Job {
+        name: "base".to_owned(),
+        adapter: None,
+        shots: 0,
+    }];
+    if arguments.shots > 0 && !items.demonstrations.is_empty() {
+        jobs.push(Job {
+            name: format!("base, {} shots", arguments.shots),
+            adapter: None,
+            shots: arguments.shots,
+        });
+    }
+    for (name, dir) in &runs {
+        jobs.push(Job {
+            name: name.clone(),
+            adapter: Some(adapter_of(dir)?),
+            shots: 0,
+        });
+    }
+    let measured = measure_all(arguments, &base, jobs, &items)?;
+    let base_measured = measured
+        .get("base")
+        .context("the base is always measured")?;
+    let figures = |name: &str| -> anyhow::Result<Figures> {
+        Ok(language::figures(&items, &measured[name], base_measured)?)
+    };
+
+    let mut models = vec![Model {
+        name: "base".to_owned(),
+        figures: figures("base")?,
+        curve: Vec::new(),
+    }];
+    for (name, dir) in &runs {
+        models.push(Model {
+            name: name.clone(),
+            figures: figures(name)?,
+            curve: read_curve(&dir.join("metrics.jsonl")),
+        });
+    }
+    let few = format!("base, {} shots", arguments.shots);
+    let few_shot = measured
+        .contains_key(&few)
+        .then(|| figures(&few))
+        .transpose()?;
+    let examples = runs.first().and_then(|(_, dir)| number_of_examples(dir));
+    let report = Report {
+        models: &models,
+        few_shot: few_shot.as_ref(),
+        shots: arguments.shots,
+        items: &items,
+        agreement,
+        episodes,
+        examples,
+    };
+    let path = arguments.out.join("report.html");
+    fs::write(&path, report.html()).with_context(|| path.display().to_string())?;
+
+    print_table(
+        &models,
+        few_shot.as_ref().map(|figures| (few.as_str(), figures)),
+    );
+    eprintln!("{}", path.display());
+    let mut line = json!({"episodes": episodes, "examples": examples, "report": path});
+    for model in &models {
+        line[&model.name] = model.figures.json();
+    }
+    if let Some(few) = &few_shot {
+        let few = few.json();
+        for (to, from) in [
+            ("embodied_accuracy_few_shot", "embodied_accuracy"),
+            ("plan_success_few_shot", "plan_success"),
+            ("plan_executable_few_shot", "plan_executable"),
+            ("tasks_few_shot", "tasks"),
+        ] {
+            line["base"][to] = few[from].clone();
+        }
+        line["base"]["shots"] = arguments.shots.into();
+    }
+    if let Some(agreement) = agreement {
+        line["physics_agreement"] = json!({"value": agreement.value, "interval": [agreement.low, agreement.high], "n": agreement.n});
+    }
+    fs::write(arguments.out.join("figures.json"), format!("{line:#}\n"))?;
+    if arguments.json {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Measures every job, `workers` at a time, each worker with a model of its own. By name.
+fn measure_all(
+    arguments: &Language,
+    base: &Path,
+    jobs: Vec<Job>,
+    items: &Items,
+) -> anyhow::Result<BTreeMap<String, Measured>> {
+    let workers = arguments.workers.clamp(1, jobs.len());
+    let queue = Mutex::new(VecDeque::from(jobs));
+    let done = Mutex::new(BTreeMap::new());
+    let work = || -> anyhow::Result<()> {
+        let mut loaded: Option<(Llama, Tokenizer)> = None;
+        loop {
+            let job = queue
+                .lock()
+                .map_err(|_| anyhow!("another worker failed"))?
+                .pop_front();
+            let Some(job) = job else { return Ok(()) };
+            let (model, tokenizer) = match &mut loaded {
+                Some((model, tokenizer)) => (model, &*tokenizer),
+                None => {
+                    let (model, tokenizer) = loaded.insert(load_model(base, arguments.precision)?);
+                    (model, &*tokenizer)
+                }
+            };
+            let measured = measure(arguments, model, tokenizer, &job, items)
+                .with_context(|| job.name.clone())?;
+            done.lock()
+                .map_err(|_| anyhow!("another worker failed"))?
+                .insert(job.name, measured);
+        }
+    };
+    thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        handles
+            .into_iter()
+            .try_for_each(|handle| handle.join().map_err(|_| anyhow!("a worker panicked"))?)
+    })?;
+    done.into_inner().map_err(|_| anyhow!("a worker failed"))
+}
+
+fn measure(
+    arguments: &Language,
+    model: &mut Llama,
+    tokenizer: &Tokenizer,
+    job: &Job,
+    items: &Items,
+) -> anyhow::Result<Measured> {
+    model.detach();
+    if let Some(adapter) = &job.adapter {
+        checkpoint::attach_adapter(model, adapter)?;
+    }
+    // The base gives the same answers to the same items every time.
+    let cached = match job.adapter {
+        None if !arguments.no_cache => cached_answers(model, items, job.shots),
+        _ => None,
+    };
+    if let Some(measured) = cached.as_deref().and_then(read_answers) {
+        eprintln!("{}: from the cache", job.name);
+        return Ok(measured);
+    }
+    let measured = language::measure(model, tokenizer, items, job.shots, &|done| {
+        eprintln!("{}: {done}", job.name);
+    })?;
+    if let Some(path) = cached {
+        // A cache that cannot be written costs time, nothing else.
+        let _written = path
+            .parent()
+            .map(fs::create_dir_all)
+            .and_then(|_| fs::write(&path, serde_json::to_vec(&measured).ok()?).ok());
+    }
+    Ok(measured)
+}
+
+/// Where the base's answers to these items are kept.
+fn cached_answers(model: &Llama, items: &Items, shots: usize) -> Option<PathBuf> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(model.digest().as_bytes());
+    hasher.update(format!("{:?} {shots}", model.kind()).as_bytes());
+    hasher.update(dataset::digest(&items.questions).as_bytes());
+    for (task, _) in &items.plans {
+        hasher.update(task.prompt.as_bytes());
+    }
+    for document in items.general.iter().chain(&items.second) {
+        hasher.update(document.text.as_bytes());
+        hasher.update(b"\0");
+    }
+    if shots > 0 {
+        for texts in items.demonstrations.values() {
+            hasher.update(texts.concat().as_bytes());
+        }
+    }
+    let name = format!("{}.json", hasher.finalize().to_hex());
+    Some(cache::folder()?.join("evaluation").join(name))
+}
+
+fn read_answers(path: &Path) -> Option<Measured> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// How many examples a run was trained on: lines of the files that its config.toml names, where they are still there.
+fn number_of_examples(run: &Path) -> Option<usize> {
+    let config: toml::Table = fs::read_to_string(run.join("config.toml"))
+        .ok()?
+        .parse()
+        .ok()?;
+    let files = config.get("data")?.as_array()?;
+    let lines = |file: &toml::Value| Some(fs::read_to_string(file.as_str()?).ok()?.lines().count());
+    files.iter().map(lines).sum()
+}
+
+fn print_table(models: &[Model], few_shot: Option<(&str, &Figures)>) {
+    let mut columns: Vec<(&str, &Figures)> = Vec::new();
+    for (i, model) in models.iter().enumerate() {
+        columns.push((&model.name, &model.figures));
+        if i == 0 {
+            columns.extend(few_shot);
+        }
+    }
+    let row = |label: &str, cell: &dyn Fn(&Figures) -> Option<String>| {
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|(_, figures)| format!("{:>24}", cell(figures).unwrap_or_else(|| "-".to_owned())))
+            .collect();
+        eprintln!("{label:<24}{}", cells.concat());
+    };
+    let share = |e: Estimate| format!("{:.3} [{:.2}, {:.2}] n={}", e.value, e.low, e.high, e.n);
+    eprintln!();
+    let names: Vec<String> = columns
+        .iter()
+        .map(|(name, _)| format!("{name:>24}"))
+        .collect();
+    eprintln!("{:<24}{}", "", names.concat());
+    row("embodied accuracy", &|f| Some(share(f.embodied_accuracy)));
+    for task in models[0].figures.tasks.keys() {
+        row(&format!("  {task}"), &|f| {
+            f.tasks.get(task).map(|figure| share(figure.accuracy))
+        });
+    }
+    row("plan success", &|f| Some(share(f.plan_success)));
+    row("plan steps executable", &|f| Some(share(f.plan_executable)));
+    for (label, second) in [("general text", false), ("second register", true)] {
+        let general = |f: &Figures| if second { f.second } else { f.general };
+        row(&format!("{label}, bits/byte"), &|f| {
+            let e = general(f)?.bits_per_byte;
+            Some(format!(
+                "{:.4} [{:.2}, {:.2}] n={}",
+                e.value, e.low, e.high, e.n
+            ))
+        });
+        row("  change, %", &|f| {
+            let e = general(f)?.change;
+            Some(format!(
+                "{:+.2} [{:+.2}, {:+.2}]",
+                100.0 * e.value,
+                100.0 * e.low,
+                100.0 * e.high
+            ))
+        });
+    }
+}
