@@ -290,10 +290,6 @@ impl Running {
         if let Some(name) = &self.task.activity {
             info.insert("activity".to_owned(), Value::Text(name.clone()));
         }
-        // What people call what was just achieved: the answer when a plan is to be recognized.
-        if let (true, Some(activity)) = (success, &self.task.activity) {
-            info.insert("activity".to_owned(), Value::Text(activity.clone()));
-        }
         let truncated = !success && self.steps >= max_steps;
         self.ended = success || truncated;
         Outcome {

@@ -13,3 +13,5 @@ pub mod optimizer;
 
 pub mod checkpoint;
 pub mod recipes;
+
+pub mod evaluation;
