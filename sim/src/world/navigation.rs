@@ -277,6 +277,18 @@ impl Grid {
         self.regions.get(cell as usize).copied().unwrap_or(0)
     }
 
+    /// The region with most cells. Up to date after [`Self::number_regions`].
+    pub(super) fn largest_region(&self) -> u16 {
+        let most = self.regions.iter().copied().max().unwrap_or(0);
+        let mut count = vec![0u32; usize::from(most) + 1];
+        for region in &self.regions {
+            count[usize::from(*region)] += u32::from(*region != 0);
+        }
+        (1..=most)
+            .max_by_key(|r| count[usize::from(*r)])
+            .unwrap_or(0)
+    }
+
     /// The cells beside a cell, without diagonals. Diagonal steps need both cells beside them free, so they join no
     /// regions that these do not.
     fn neighbors(&self, cell: u32) -> impl Iterator<Item = u32> + use<> {

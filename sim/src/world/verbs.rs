@@ -61,6 +61,8 @@ pub enum Failure {
         /// In it rather than on it.
         inside: bool,
     },
+    /// No place to stand from which it can be opened and left.
+    Cramped(EntityId),
     /// Out of reach from where the agent sits or lies.
     TooFar(EntityId),
     /// No place to stand up beside the seat.
@@ -89,6 +91,7 @@ impl Failure {
                 the(thing)
             ),
             Self::TooFar(id) => format!("{} is too far away to reach without getting up", the(id)),
+            Self::Cramped(id) => format!("there is no room to stand while {} moves", the(id)),
             Self::NoRoomToStand => "there is no free place to stand up".to_owned(),
             Self::NotHeld(id) => format!("{} is not in a hand", the(id)),
             Self::NoFront(id) => format!("{} has nothing that moves", the(id)),
@@ -242,7 +245,7 @@ impl World {
         path: &mut Vec<[f32; 2]>,
     ) -> Result<(), Failure> {
         let goal = promise.goal(target);
-        let stance = self.stance(goal, promise, None)?;
+        let stance = self.stance(goal, promise, |_| true)?;
         self.walk(stance, path).ok_or(Failure::NoWay(goal))
     }
 
@@ -273,12 +276,12 @@ impl World {
     }
 
     /// The best free cell to use `goal` from: it must lie within reach and can be walked to; what else was promised, the
-    /// front of the furniture, an easy distance and a short way make it better. `avoid` may not be swept.
+    /// front of the furniture, an easy distance and a short way make it better. Only cells that `allowed` accepts.
     fn stance(
         &mut self,
         goal: EntityId,
         promise: &Promise,
-        avoid: Option<usize>,
+        allowed: impl Fn(u32) -> bool,
     ) -> Result<u32, Failure> {
         self.state.grid.number_regions();
         let grid = &self.state.grid;
@@ -320,6 +323,9 @@ impl World {
                 barred = true;
                 return;
             }
+            if !allowed(cell) {
+                return;
+            }
             let mut cost = 0.3 * hypotf(at[0] - here[0], at[1] - here[1]) + 0.8 * (d - 0.4).abs();
             for other in &others {
                 if other.distance(at) > reach {
@@ -334,11 +340,8 @@ impl World {
                     cost += 0.3 * y.abs();
                 }
             }
-            for (index, front) in self.plan.fronts.iter().enumerate() {
+            for front in &self.plan.fronts {
                 if front.sweep.binary_search(&cell).is_ok() {
-                    if avoid == Some(index) {
-                        return;
-                    }
                     cost += if front.entity == root { 3.0 } else { 0.5 };
                 }
             }
@@ -351,6 +354,33 @@ impl World {
             None if barred => Err(Failure::NoWay(goal)),
             None => Err(Failure::NoStance(goal)),
         }
+    }
+
+    /// Whether, as doors and fronts are now, there is a free place within reach of an entity to which the agent can walk.
+    pub fn can_be_reached(&mut self, id: EntityId) -> bool {
+        self.state.grid.number_regions();
+        let grid = &self.state.grid;
+        let here = grid.nearest_free(self.state.agent.position(), 0.8);
+        let Some(region) = here.map(|c| grid.region(c)) else {
+            return false;
+        };
+        let Some(footprint) = self.footprint(id) else {
+            return self.stance_in_room(id, region).is_ok();
+        };
+        let room = match self.plan.house.entity(id).kind {
+            Kind::Door { .. } => None,
+            _ => self.center(id).and_then(|c| self.room_at([c.x, c.y])),
+        };
+        let reach = REACH + WALKER_RADIUS - SLACK;
+        let span = hypotf(footprint.half[0], footprint.half[1]) + reach;
+        let mut found = false;
+        grid.for_cells_within(footprint.center, [span; 2], |cell, at| {
+            found |= grid.free(cell)
+                && grid.region(cell) == region
+                && room.is_none_or(|r| r.0 == grid.room(cell))
+                && footprint.distance(at) <= reach;
+        });
+        found
     }
 
     /// The free cell of a room nearest to the middle of its outline, away from doors' swings.
@@ -841,25 +871,48 @@ impl World {
         let index = self.plan.things[id.0 as usize]
             .front
             .ok_or(Failure::NoFront(id))?;
-        let swept = |world: &Self| {
-            let cell = world.state.grid.cell(world.state.agent.position());
-            cell.is_some_and(|c| world.plan.fronts[index].sweep.binary_search(&c).is_ok())
-        };
-        if swept(self) && self.posture() == Posture::Standing {
-            // Where there is no other place the agent squeezes past the leaf; a drawer pushes what stands in it aside.
-            match self.stance(id, promise, Some(index)) {
-                Ok(stance) => {
-                    self.walk(stance, path).ok_or(Failure::NoWay(id))?;
-                }
-                Err(_) if !self.plan.fronts[index].form.carries => {}
-                Err(failure) => return Err(failure),
-            }
+        if self.posture() == Posture::Standing && (open || self.plan.fronts[index].mover.is_some()) {
+            self.make_way(id, index, open, promise, path)?;
         }
         self.turn_to(id);
         self.touch(id);
         self.drive(index, f32::from(u8::from(open)));
         self.face_again(promise);
         Ok(())
+    }
+
+    /// Steps out of the sweep of a front, and out of a corner that an open drawer would shut.
+    fn make_way(
+        &mut self,
+        id: EntityId,
+        index: usize,
+        open: bool,
+        promise: &Promise,
+        path: &mut Vec<[f32; 2]>,
+    ) -> Result<(), Failure> {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let front = &plan.fronts[index];
+        let mut then = self.state.grid.clone();
+        if front.mover.is_some() {
+            let pose = front.base * front.form.motion.at(f32::from(u8::from(open)));
+            let cells = blocked_by(&then, &front.form.solids, &pose);
+            then.set_layer(index, cells);
+        }
+        then.number_regions();
+        let main = then.largest_region();
+        let good = |cell: u32| {
+            front.sweep.binary_search(&cell).is_err() && then.region(cell) == main
+        };
+        let cell = self.state.grid.cell(self.state.agent.position());
+        if cell.is_some_and(good) {
+            return Ok(());
+        }
+        match self.stance(id, promise, good) {
+            Ok(stance) => self.walk(stance, path).ok_or(Failure::NoWay(id)),
+            // Past a hinged leaf the agent squeezes; a drawer would push it into what is behind.
+            Err(_) if front.mover.is_none() => Ok(()),
+            Err(_) => Err(Failure::Cramped(id)),
+        }
     }
 
     /// Moves a front along its way, starting and stopping gently, and lets what lies in it settle.
