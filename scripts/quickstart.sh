@@ -50,7 +50,7 @@ export OMP_NUM_THREADS=1
 say "Setting up"
 habitus setup
 say "Building (the first time takes minutes)"
-cargo build --quiet --manifest-path "$HABITUS_ROOT/Cargo.toml" -p agents -p dataset -p trainers --bins
+habitus build
 
 say "Collecting experience: plans and exploration in training homes, then in homes kept for evaluation"
 mkdir -p "$out"
