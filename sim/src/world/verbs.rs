@@ -871,8 +871,8 @@ impl World {
         let index = self.plan.things[id.0 as usize]
             .front
             .ok_or(Failure::NoFront(id))?;
-        if self.posture() == Posture::Standing && (open || self.plan.fronts[index].mover.is_some()) {
-            self.make_way(id, index, open, promise, path)?;
+        if open && self.posture() == Posture::Standing {
+            self.make_way(id, index, promise, path)?;
         }
         self.turn_to(id);
         self.touch(id);
@@ -881,12 +881,11 @@ impl World {
         Ok(())
     }
 
-    /// Steps out of the sweep of a front, and out of a corner that an open drawer would shut.
+    /// Steps out of the sweep of a front that is to open, and, if it can, out of a corner that an open drawer would shut.
     fn make_way(
         &mut self,
         id: EntityId,
         index: usize,
-        open: bool,
         promise: &Promise,
         path: &mut Vec<[f32; 2]>,
     ) -> Result<(), Failure> {
@@ -894,20 +893,24 @@ impl World {
         let front = &plan.fronts[index];
         let mut then = self.state.grid.clone();
         if front.mover.is_some() {
-            let pose = front.base * front.form.motion.at(f32::from(u8::from(open)));
+            let pose = front.base * front.form.motion.at(1.0);
             let cells = blocked_by(&then, &front.form.solids, &pose);
             then.set_layer(index, cells);
         }
         then.number_regions();
         let main = then.largest_region();
-        let good = |cell: u32| {
-            front.sweep.binary_search(&cell).is_err() && then.region(cell) == main
-        };
+        let clear = |cell: u32| front.sweep.binary_search(&cell).is_err();
+        let good = |cell: u32| clear(cell) && then.region(cell) == main;
         let cell = self.state.grid.cell(self.state.agent.position());
         if cell.is_some_and(good) {
             return Ok(());
         }
-        match self.stance(id, promise, good) {
+        let stance = match self.stance(id, promise, good) {
+            Err(_) if cell.is_some_and(clear) => return Ok(()),
+            Err(_) => self.stance(id, promise, clear),
+            found => found,
+        };
+        match stance {
             Ok(stance) => self.walk(stance, path).ok_or(Failure::NoWay(id)),
             // Past a hinged leaf the agent squeezes; a drawer would push it into what is behind.
             Err(_) if front.mover.is_none() => Ok(()),
