@@ -94,9 +94,10 @@ fn plain_goal<R: Rng>(graph: &HouseGraph, _: &[Goal], rng: &mut R) -> Option<Tas
     let units = rng.random_range(1..=MOST_UNITS);
     let mut goal: Vec<Fact> = Vec::new();
     let mut wishes = Vec::new();
+    let mut found = 0;
     // A draw that does not go with what is there already is drawn again, but not for ever.
     for _ in 0..20 * units {
-        if wishes.len() == units {
+        if found == units {
             break;
         }
         let Some(facts) = plain_unit(graph, rng) else {
@@ -110,6 +111,7 @@ fn plain_goal<R: Rng>(graph: &HouseGraph, _: &[Goal], rng: &mut R) -> Option<Tas
         if news && possible(graph, &both) {
             wishes.extend(facts.iter().map(|f| wish(graph, *f)));
             goal = both;
+            found += 1;
         }
     }
     (!goal.is_empty()).then(|| given(graph, sentence(&wishes), goal))
