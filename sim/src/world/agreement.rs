@@ -72,7 +72,9 @@ pub fn carry_out(
             Place::Room(p) | Place::Inside(p) => Some(Fact::Holds(*id, Relation::Inside, p)),
             Place::Hand(_) | Place::Nowhere => None,
         };
-        let Some(fact) = fact(predicted) else { continue };
+        let Some(fact) = fact(predicted) else {
+            continue;
+        };
         if !reading.compared.contains(&fact) {
             reading.compared.push(fact);
             if predicted != measured {
@@ -186,7 +188,11 @@ pub fn agreement(instance: &Instance, rng: &mut ChaCha8Rng, verbs: u32) -> Agree
         }
         for fact in &reading.disagreements {
             result.facts.entry(kind(fact)).or_default().bad += 1;
-            let text = format!("{}: {} (measured otherwise)", action.text(house), fact.text(house));
+            let text = format!(
+                "{}: {} (measured otherwise)",
+                action.text(house),
+                fact.text(house)
+            );
             result.example(text);
         }
         if done % 50 == 49 {

@@ -28,8 +28,11 @@ use crate::scenario::{
 
 /// Height of a doorway and of its leaf (metres).
 const DOOR_HEIGHT: f32 = 2.0;
+/// Gap between the walker's collider and the space that the floor plan keeps free for it (metres): more than the distance
+/// from which Rapier predicts contacts, so that a book at the table's edge sleeps on when someone stops beside it.
+const GAP: f32 = 0.03;
 /// Height of the walker's lowest point above the floor (metres).
-const SOLE: f32 = STEP + 0.01;
+const SOLE: f32 = STEP + GAP;
 /// Thickness of a door leaf (metres).
 const LEAF: f32 = 0.04;
 
@@ -103,7 +106,10 @@ pub(super) struct Plan {
 
 /// Pose of a class frame in the world.
 pub(super) fn iso(pose: &Pose) -> Iso {
-    Iso::from_parts(Vector::from(pose.position), about([0.0, 0.0, 1.0], pose.yaw))
+    Iso::from_parts(
+        Vector::from(pose.position),
+        about([0.0, 0.0, 1.0], pose.yaw),
+    )
 }
 
 /// Floor rectangle and heights of a solid at a pose: exact when the pose is upright, else the box around it.
@@ -121,10 +127,7 @@ pub(super) fn shadow(solid: &Solid, pose: &Iso) -> (Footprint, [f32; 2]) {
     }
     let axes = [Vector::X, Vector::Y, Vector::Z].map(|axis| q * axis);
     let reach = |pick: fn(Vector) -> f32| -> f32 {
-        axes.iter()
-            .zip(half)
-            .map(|(a, h)| pick(*a).abs() * h)
-            .sum()
+        axes.iter().zip(half).map(|(a, h)| pick(*a).abs() * h).sum()
     };
     let footprint = Footprint {
         center: [center.x, center.y],
@@ -187,7 +190,11 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
         let body = builder
             .bodies
             .insert(body.pose(iso(pose)).user_data(u128::from(id.0)));
-        let member = if class.fixed { FIXED_GROUPS } else { LOOSE_GROUPS };
+        let member = if class.fixed {
+            FIXED_GROUPS
+        } else {
+            LOOSE_GROUPS
+        };
         builder.solids(body, &form.solids, class.mass, member);
         let thing = &mut things[id.0 as usize];
         *thing = thing_of(class, body, pose);
@@ -208,7 +215,11 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
         }
     }
     for (low, high) in &walls {
-        grid.block(&blocked_by(&grid, &[Solid::between(*low, *high)], &Iso::IDENTITY));
+        grid.block(&blocked_by(
+            &grid,
+            &[Solid::between(*low, *high)],
+            &Iso::IDENTITY,
+        ));
     }
     for (id, form) in &standing {
         let pose = iso(&layout.poses[id.0 as usize]);
@@ -222,7 +233,14 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
         let front = builder.front(door.door, form, base);
         // The next door should not open into this one.
         let index = fronts.len();
-        grid.set_layer(index, blocked_by(&grid, &front.form.solids, &(base * front.form.motion.at(1.0))));
+        grid.set_layer(
+            index,
+            blocked_by(
+                &grid,
+                &front.form.solids,
+                &(base * front.form.motion.at(1.0)),
+            ),
+        );
         fronts.push(front);
     }
     for front in &mut fronts {
@@ -238,13 +256,13 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
     let agent = Agent::standing(&layout.poses[house.agent().0 as usize]);
     let walker = builder.kinematic(agent.pose(), house.agent());
     builder.colliders.insert_with_parent(
-        // It begins above what a step clears, and so passes over plates and rugs.
+        // It passes over plates and rugs.
         ColliderBuilder::capsule_z(
-            0.5 * (WALKER_HEIGHT - SOLE) - WALKER_RADIUS,
-            WALKER_RADIUS,
+            0.5 * (WALKER_HEIGHT - SOLE) - (WALKER_RADIUS - GAP),
+            WALKER_RADIUS - GAP,
         )
         .translation(Vector::new(0.0, 0.0, 0.5 * (WALKER_HEIGHT + SOLE)))
-            .collision_groups(WALKER_GROUPS),
+        .collision_groups(WALKER_GROUPS),
         walker,
         &mut builder.bodies,
     );
@@ -363,11 +381,18 @@ fn door_leaf(
         about([0.0, 0.0, 1.0], yaw),
     );
     let half = 0.5 * door.width - 0.01;
-    let leaf = Solid::between([-0.5 * LEAF, -half, 0.01], [0.5 * LEAF, half, DOOR_HEIGHT - 0.01]);
+    let leaf = Solid::between(
+        [-0.5 * LEAF, -half, 0.01],
+        [0.5 * LEAF, half, DOOR_HEIGHT - 0.01],
+    );
     let option = |hinge: f32, side: f32, angle: f32| FrontForm {
         solids: vec![leaf],
         motion: Motion::Hinge {
-            origin: [side * (0.5 * WALL_THICKNESS + 0.5 * LEAF), hinge * half, 0.0],
+            origin: [
+                side * (0.5 * WALL_THICKNESS + 0.5 * LEAF),
+                hinge * half,
+                0.0,
+            ],
             axis: [0.0, 0.0, 1.0],
             angle: hinge * side * angle,
         },
@@ -506,9 +531,11 @@ impl Builder {
 
     /// A front in its closed pose.
     fn front(&mut self, entity: EntityId, form: FrontForm, base: Iso) -> Front {
-        let body = self
-            .bodies
-            .insert(RigidBodyBuilder::fixed().pose(base).user_data(u128::from(entity.0)));
+        let body = self.bodies.insert(
+            RigidBodyBuilder::fixed()
+                .pose(base)
+                .user_data(u128::from(entity.0)),
+        );
         self.solids(body, &form.solids, 1.0, FRONT_GROUPS);
         let mover = form.carries.then(|| {
             let mover = self.kinematic(base, entity);

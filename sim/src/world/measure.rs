@@ -7,8 +7,8 @@ use super::build::shadow;
 use super::navigation::{Footprint, contains};
 use super::shape::Motion;
 use super::{World, bounding, heading};
-use crate::scenario::WALKER_RADIUS;
 use crate::household::{EntityId, Fact, Hand, Kind, Place, Relation, State};
+use crate::scenario::WALKER_RADIUS;
 
 /// How far the agent reaches, from its body (a column of the walker's radius) to the nearest point of a thing,
 /// horizontally, in metres: an arm and a lean.
@@ -36,8 +36,12 @@ impl World {
                 let place = self.measure_place(a);
                 place == Place::Inside(b) || place == Place::Room(b)
             }
-            Fact::Holds(_, Relation::HoldsRh, b) => self.measure_place(b) == Place::Hand(Hand::Right),
-            Fact::Holds(_, Relation::HoldsLh, b) => self.measure_place(b) == Place::Hand(Hand::Left),
+            Fact::Holds(_, Relation::HoldsRh, b) => {
+                self.measure_place(b) == Place::Hand(Hand::Right)
+            }
+            Fact::Holds(_, Relation::HoldsLh, b) => {
+                self.measure_place(b) == Place::Hand(Hand::Left)
+            }
             Fact::Holds(a, Relation::Close, b) => self.is_close(if a == agent { b } else { a }),
             Fact::Holds(_, Relation::Facing, b) => self.faces(b),
         }
@@ -109,10 +113,21 @@ impl World {
         Some(EntityId(index as u16))
     }
 
-    /// How far an entity's front is open; none where there is no front.
+    /// How far an entity's front is open, 0 to 1, read from the pose of its body; none where there is no front.
     pub(super) fn openness(&self, id: EntityId) -> Option<f32> {
-        let front = self.plan.things[id.0 as usize].front?;
-        Some(self.state.openness[front])
+        let front = &self.plan.fronts[self.plan.things[id.0 as usize].front?];
+        let moved = front.base.inv_mul(self.state.bodies[front.body].position());
+        Some(match front.form.motion {
+            Motion::Slide { by } => {
+                let by = Vector::from(by);
+                moved.translation.dot(by) / by.length_squared()
+            }
+            Motion::Hinge { axis, angle, .. } => {
+                let q = moved.rotation;
+                let turned = 2.0 * atan2f(Vector::new(q.x, q.y, q.z).dot(Vector::from(axis)), q.w);
+                turned / angle
+            }
+        })
     }
 
     /// Pose of what bears the things inside an entity: its drawer, or itself.
@@ -177,7 +192,8 @@ impl World {
         let at = base.inverse_transform_point(center);
         let on = support.surfaces.iter().filter(|s| !s.inside).find_map(|s| {
             let z = base.translation.z + s.z;
-            let over = (at.x - s.center[0]).abs() <= s.half[0] && (at.y - s.center[1]).abs() <= s.half[1];
+            let over =
+                (at.x - s.center[0]).abs() <= s.half[0] && (at.y - s.center[1]).abs() <= s.half[1];
             (over && (low - z).abs() <= GAP).then_some((z, Place::On(other)))
         });
         match (inside, on) {

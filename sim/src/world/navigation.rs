@@ -238,7 +238,11 @@ impl Grid {
         self.for_cells_within(point, [reach; 2], |cell, middle| {
             let d = hypotf(middle[0] - point[0], middle[1] - point[1]);
             // Not through a wall: the same room first.
-            let d = if self.room(cell) == here { d } else { d + reach };
+            let d = if self.room(cell) == here {
+                d
+            } else {
+                d + reach
+            };
             if self.free(cell) && best.is_none_or(|b| d < b.0) {
                 best = Some((d, cell));
             }
@@ -328,7 +332,10 @@ impl Grid {
         let goal_at = at(goal);
         let rest = |cell: u32| {
             let (x, y) = at(cell);
-            let (dx, dy) = ((x - goal_at.0).unsigned_abs(), (y - goal_at.1).unsigned_abs());
+            let (dx, dy) = (
+                (x - goal_at.0).unsigned_abs(),
+                (y - goal_at.1).unsigned_abs(),
+            );
             STRAIGHT * dx.max(dy) + (DIAGONAL - STRAIGHT) * dx.min(dy)
         };
         search.heap.clear();

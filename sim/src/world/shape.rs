@@ -37,9 +37,9 @@ impl Solid {
 
     pub(super) fn center(&self) -> [f32; 3] {
         match *self {
-            Self::Box { center, .. } | Self::Cylinder { center, .. } | Self::Ball { center, .. } => {
-                center
-            }
+            Self::Box { center, .. }
+            | Self::Cylinder { center, .. }
+            | Self::Ball { center, .. } => center,
         }
     }
 

@@ -77,10 +77,15 @@ struct Scene {
 
 impl Scene {
     fn new(seed: u64) -> Self {
-        let text = HOME.replace("class = \"water bottle\"\ninside = \"kitchen drawer\"", "class = \"salt shaker\"\ninside = \"kitchen drawer\"");
+        let text = HOME.replace(
+            "class = \"water bottle\"\ninside = \"kitchen drawer\"",
+            "class = \"salt shaker\"\ninside = \"kitchen drawer\"",
+        );
         let loaded = load_text(&text, "test.toml").unwrap_or_else(|e| panic!("{e}"));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let instance = loaded.instantiate(&mut rng).unwrap_or_else(|e| panic!("{e}"));
+        let instance = loaded
+            .instantiate(&mut rng)
+            .unwrap_or_else(|e| panic!("{e}"));
         Self {
             graph: instance.start.clone(),
             world: World::new(&instance),
@@ -128,12 +133,16 @@ impl Scene {
 fn a_stack_of_ten_boxes_sinks_by_less_than_three_millimetres() {
     let mut bodies = RigidBodySet::new();
     let mut colliders = ColliderSet::new();
-    colliders.insert(ColliderBuilder::cuboid(1.0, 1.0, 0.1).translation(Vector::new(0.0, 0.0, -0.1)));
+    colliders
+        .insert(ColliderBuilder::cuboid(1.0, 1.0, 0.1).translation(Vector::new(0.0, 0.0, -0.1)));
     let boxes: Vec<_> = (0..10)
         .map(|i| {
             let z = 0.025 + 0.05 * i as f32;
-            let body = bodies.insert(RigidBodyBuilder::dynamic().translation(Vector::new(0.0, 0.0, z)));
-            let cube = ColliderBuilder::cuboid(0.025, 0.025, 0.025).mass(0.1).friction(0.7);
+            let body =
+                bodies.insert(RigidBodyBuilder::dynamic().translation(Vector::new(0.0, 0.0, z)));
+            let cube = ColliderBuilder::cuboid(0.025, 0.025, 0.025)
+                .mass(0.1)
+                .friction(0.7);
             colliders.insert_with_parent(cube, body, &mut bodies);
             body
         })
@@ -195,7 +204,10 @@ fn walking_ends_within_reach_and_grabbing_takes_the_thing_along() {
         scene.world.poses()[scene.id("mug").0 as usize].0,
         scene.world.agent_position(),
     );
-    assert!(hypot(at[0] - hand[0], at[1] - hand[1]) < 0.5, "the mug stayed behind");
+    assert!(
+        hypot(at[0] - hand[0], at[1] - hand[1]) < 0.5,
+        "the mug stayed behind"
+    );
 }
 
 #[test]
@@ -204,7 +216,10 @@ fn putting_down_leaves_the_thing_at_rest_on_the_surface() {
     scene.play("[WALK] <mug>\n[GRAB] <mug>\n[WALK] <bed>\n[PUTBACK] <mug> <bed>");
     assert!(scene.fact("mug ON bed") && !scene.fact("agent HOLDS_RH mug"));
     let z = scene.world.poses()[scene.id("mug").0 as usize].0[2];
-    assert!((z - 0.5).abs() < 0.003, "the mug is at {z} m, the bed is 0.5 m high");
+    assert!(
+        (z - 0.5).abs() < 0.003,
+        "the mug is at {z} m, the bed is 0.5 m high"
+    );
 }
 
 #[test]
@@ -225,7 +240,9 @@ fn a_closed_door_bars_the_way_and_an_open_one_does_not() {
     let bed = scene.id("bed");
     let mut open = scene.instance.start.clone();
     open.set_close(bed, false);
-    let result = scene.world.execute(&HouseAction::one(crate::household::Verb::Walk, bed), &open);
+    let result = scene
+        .world
+        .execute(&HouseAction::one(crate::household::Verb::Walk, bed), &open);
     assert_eq!(result, Err(Failure::NoWay(bed)));
     scene.play("[OPEN] <kitchen bedroom door>\n[WALK] <bed>");
     assert!(scene.fact("agent INSIDE bedroom"));
@@ -239,10 +256,17 @@ fn what_lies_in_a_drawer_moves_with_it() {
     scene.play("[WALK] <kitchen drawer>\n[OPEN] <kitchen drawer>");
     let open = scene.world.poses()[knife].0;
     // The drawer is 0.6 m deep and slides out by 0.75 of it, along +x here.
-    assert!((open[0] - before[0] - 0.45).abs() < 0.03, "moved by {}", open[0] - before[0]);
+    assert!(
+        (open[0] - before[0] - 0.45).abs() < 0.03,
+        "moved by {}",
+        open[0] - before[0]
+    );
     assert!(scene.fact("knife INSIDE kitchen drawer") && scene.fact("kitchen drawer OPEN"));
     scene.play("[CLOSE] <kitchen drawer>\n[OPEN] <kitchen drawer>\n[GRAB] <knife>\n[CLOSE] <kitchen drawer>");
-    assert!(scene.fact("salt shaker INSIDE kitchen drawer") && !scene.fact("knife INSIDE kitchen drawer"));
+    assert!(
+        scene.fact("salt shaker INSIDE kitchen drawer")
+            && !scene.fact("knife INSIDE kitchen drawer")
+    );
 }
 
 #[test]
@@ -303,8 +327,14 @@ fn a_full_table_takes_no_more_and_nothing_breaks() {
     let action = HouseAction::two(crate::household::Verb::Put, mug, chair);
     let graph = scene.graph.clone();
     let result = scene.world.execute(&action, &graph);
-    assert!(matches!(result, Err(Failure::NoSpot { .. } | Failure::NoStance(_))), "{result:?}");
-    assert_eq!(scene.world.measure_place(mug), Place::Hand(crate::household::Hand::Right));
+    assert!(
+        matches!(result, Err(Failure::NoSpot { .. } | Failure::NoStance(_))),
+        "{result:?}"
+    );
+    assert_eq!(
+        scene.world.measure_place(mug),
+        Place::Hand(crate::household::Hand::Right)
+    );
     scene.play("[WALK] <bed>\n[PUTBACK] <mug> <bed>");
 }
 
@@ -333,7 +363,9 @@ fn a_snapshot_goes_on_as_if_nothing_had_happened() {
         assert_eq!(scene.world.digest(), uninterrupted, "{line}");
     }
     // Step by step, while a mug that was let go in mid-air falls, bounces and comes to rest.
-    let mug = scene.world.plan.things[scene.id("mug").0 as usize].body.unwrap();
+    let mug = scene.world.plan.things[scene.id("mug").0 as usize]
+        .body
+        .unwrap();
     let mut world = scene.world;
     world.state.bodies[mug].set_position(
         Iso::from_parts(Vector::new(3.0, 1.0, 1.0), about([1.0, 0.0, 0.0], 0.7)),
@@ -388,7 +420,9 @@ fn homes() -> Vec<(String, Instance)> {
     let draw = |path: &std::path::PathBuf| {
         let loaded = load(path).unwrap_or_else(|e| panic!("{e}"));
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let instance = loaded.instantiate(&mut rng).unwrap_or_else(|e| panic!("{e}"));
+        let instance = loaded
+            .instantiate(&mut rng)
+            .unwrap_or_else(|e| panic!("{e}"));
         (path.display().to_string(), instance)
     };
     paths.iter().map(draw).collect()
@@ -406,8 +440,17 @@ fn in_every_home_things_rest_where_they_should_and_can_be_walked_to() {
             }
         }
         for id in house.ids().filter(|id| *id != house.agent()) {
-            assert_eq!(world.measure_place(id), instance.start.place(id), "{path}: {}", house.name(id));
-            assert!(world.can_be_reached(id), "{path}: no way to the {}", house.name(id));
+            assert_eq!(
+                world.measure_place(id),
+                instance.start.place(id),
+                "{path}: {}",
+                house.name(id)
+            );
+            assert!(
+                world.can_be_reached(id),
+                "{path}: no way to the {}",
+                house.name(id)
+            );
         }
     }
 }

@@ -7,14 +7,12 @@ use libm::{atan2f, hypotf, remainderf, sqrtf};
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{Cuboid, FixedJointBuilder, QueryFilter};
 
-use super::build::{
-    FRONT_GROUPS, LOOSE_GROUPS, NO_GROUPS, WALKER_GROUPS, blocked_by,
-};
+use super::build::{FRONT_GROUPS, LOOSE_GROUPS, NO_GROUPS, WALKER_GROUPS, blocked_by};
 use super::measure::{Posture, REACH};
 use super::shape::about;
 use super::{HANDS_AT_REST, Held, PELVIS, STEP_SECONDS, World, bounding, heading};
-use crate::household::{EntityId, Hand, House, HouseAction, HouseGraph, Kind, Place, Verb};
 use crate::household::State as Condition;
+use crate::household::{EntityId, Hand, House, HouseAction, HouseGraph, Kind, Place, Verb};
 use crate::scenario::WALKER_RADIUS;
 
 /// Walking speed (m/s).
@@ -86,7 +84,11 @@ impl Failure {
                 inside,
             } => format!(
                 "there is no free spot {} {} for {}",
-                if inside || house.is_room(target) { "in" } else { "on" },
+                if inside || house.is_room(target) {
+                    "in"
+                } else {
+                    "on"
+                },
                 the(target),
                 the(thing)
             ),
@@ -286,9 +288,7 @@ impl World {
         self.state.grid.number_regions();
         let grid = &self.state.grid;
         let here = self.state.agent.position();
-        let start = grid
-            .nearest_free(here, 0.8)
-            .ok_or(Failure::NoWay(goal))?;
+        let start = grid.nearest_free(here, 0.8).ok_or(Failure::NoWay(goal))?;
         let region = grid.region(start);
         let Some(footprint) = self.footprint(goal) else {
             return self.stance_in_room(goal, region);
@@ -307,7 +307,8 @@ impl World {
         }
         let root_thing = &self.plan.things[root.0 as usize];
         let sided = root_thing.footprint.filter(|_| {
-            root_thing.front.is_some() && !matches!(self.plan.house.entity(root).kind, Kind::Door { .. })
+            root_thing.front.is_some()
+                && !matches!(self.plan.house.entity(root).kind, Kind::Door { .. })
         });
         let span = hypotf(footprint.half[0], footprint.half[1]) + reach;
         let (mut best, mut barred): (Option<(f32, u32)>, bool) = (None, false);
@@ -568,7 +569,11 @@ impl World {
             return;
         }
         let hand = usize::from(self.state.held[0].is_some());
-        let hand = if self.state.held[hand].is_some() { 0 } else { hand };
+        let hand = if self.state.held[hand].is_some() {
+            0
+        } else {
+            hand
+        };
         let at = self.in_body(self.nearest_point(id));
         self.move_hand(hand, at);
         self.move_hand(hand, HANDS_AT_REST[hand]);
@@ -597,23 +602,28 @@ impl World {
     /// The free hand goes to the thing, holds it by a fixed joint, and comes back with it. What is held collides with
     /// nothing.
     fn grab(&mut self, thing: EntityId) -> Result<(), Failure> {
-        let (Some(body), Some(center)) = (self.plan.things[thing.0 as usize].body, self.center(thing))
+        let (Some(body), Some(center)) =
+            (self.plan.things[thing.0 as usize].body, self.center(thing))
         else {
             return Err(Failure::NotHeld(thing));
         };
         let hand = usize::from(self.state.held[0].is_some());
         self.move_hand(hand, self.in_body(center));
         let hand_pose = self.state.agent.hand_poses()[hand];
+        // Out of the island of what it touched, which else would stay awake as long as the hand moves.
+        self.state.bodies[body].set_enabled(false);
+        self.set_groups(body, NO_GROUPS);
+        self.step();
+        self.state.bodies[body].set_enabled(true);
         let grip = hand_pose.inv_mul(self.state.bodies[body].position());
         let joint = FixedJointBuilder::new()
             .local_frame1(grip)
             .local_frame2(Iso::IDENTITY)
             .contacts_enabled(false);
-        let joint =
-            self.state
-                .impulse_joints
-                .insert(self.plan.hands[hand], body, joint, true);
-        self.set_groups(body, NO_GROUPS);
+        let joint = self
+            .state
+            .impulse_joints
+            .insert(self.plan.hands[hand], body, joint, true);
         self.state.held[hand] = Some(Held { thing, body, joint });
         self.block_floor(thing);
         self.move_hand(hand, HANDS_AT_REST[hand]);
@@ -694,7 +704,11 @@ impl World {
         let region = grid.region(grid.nearest_free(here, 0.8)?);
         let reach = REACH + WALKER_RADIUS - SLACK;
         let center = [spot.translation.x, spot.translation.y];
-        let others: Vec<_> = promise.close.iter().filter_map(|o| self.footprint(*o)).collect();
+        let others: Vec<_> = promise
+            .close
+            .iter()
+            .filter_map(|o| self.footprint(*o))
+            .collect();
         let mut best: Option<(f32, u32)> = None;
         grid.for_cells_within(center, [reach; 2], |cell, at| {
             let d = hypotf(at[0] - center[0], at[1] - center[1]);
@@ -716,7 +730,13 @@ impl World {
 
     /// An upright pose on (in) the target where the thing rests whole and with a gap around it, found by queries on the
     /// real colliders. The spot nearest to the agent of those at most `reach` away.
-    fn free_spot(&self, thing: EntityId, target: EntityId, inside: bool, reach: f32) -> Option<Iso> {
+    fn free_spot(
+        &self,
+        thing: EntityId,
+        target: EntityId,
+        inside: bool,
+        reach: f32,
+    ) -> Option<Iso> {
         let size = self.plan.things[thing.0 as usize].size;
         let support = &self.plan.things[target.0 as usize];
         let base = if inside {
@@ -829,7 +849,8 @@ impl World {
                 let covers = blocked_by(grid, &[solid], &pose);
                 let taken = covers.iter().filter(|c| grid.free(**c)).count();
                 let swept = self.plan.fronts.iter().filter(|f| {
-                    grid.cell(at).is_some_and(|c| f.sweep.binary_search(&c).is_ok())
+                    grid.cell(at)
+                        .is_some_and(|c| f.sweep.binary_search(&c).is_ok())
                 });
                 let cost = taken as f32 + 0.2 * away + 200.0 * swept.count() as f32;
                 spots.push((cost, pose));
@@ -931,7 +952,14 @@ impl World {
             way / SWING_SPEED
         };
         let steps = (seconds / STEP_SECONDS).ceil().max(1.0);
-        self.set_groups(front.body, if front.mover.is_some() { FRONT_GROUPS } else { NO_GROUPS });
+        self.set_groups(
+            front.body,
+            if front.mover.is_some() {
+                FRONT_GROUPS
+            } else {
+                NO_GROUPS
+            },
+        );
         if let Some(mover) = front.mover {
             self.wake_inside(front.entity);
             let pose = *self.state.bodies[front.body].position();
