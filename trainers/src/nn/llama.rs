@@ -527,13 +527,14 @@ impl Llama {
                 qk[1].shallow_clone(),
                 qk_v[1].shallow_clone(),
             );
-            x = x + self.linear(layer, 1, &attended);
+            // not in place: the norm above keeps x for its gradient
+            x = self.linear(layer, 1, &attended) + &x;
 
             let y = self.rms_norm(&x, &block.post_norm);
             let gate_up = self
                 .linear(layer, 2, &y)
                 .split_with_sizes([config.intermediate_size; 2], 1);
-            x = x + self.linear(layer, 3, &(gate_up[0].silu() * &gate_up[1]));
+            x = self.linear(layer, 3, &(gate_up[0].silu() * &gate_up[1])) + &x;
         }
         Ok(x)
     }

@@ -25,27 +25,10 @@ pub fn init_torch(threads: usize) {
             libc::RTLD_NOW | libc::RTLD_GLOBAL,
         );
     }
-    keep_freed_memory();
     if threads > 0 {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
 }
-
-/// Has glibc's allocator keep what is freed: a training step frees and asks for the same megabytes again and again, and
-/// each return to the kernel costs page faults (5 % of a step).
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "the allocator's settings are a C function")]
-fn keep_freed_memory() {
-    // SAFETY: mallopt only sets numbers; an unknown one is refused.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
-        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
-    }
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn keep_freed_memory() {}
 
 #[cfg(unix)]
 fn wait_passively() {

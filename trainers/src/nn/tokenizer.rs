@@ -39,13 +39,14 @@ impl Tokenizer {
             }
         }
         let texts = |key: &str| -> Result<Vec<&str>, ModelError> {
-            let text = |value| match value {
-                &Metadata::Text(ref text) => Ok(text.as_str()),
+            let values = file.array(key)?.iter();
+            let text = values.map(|value| match value {
+                Metadata::Text(text) => Ok(text.as_str()),
                 other => {
                     Err(file.format(format!("metadata {key}: expected texts, found {other:?}")))
                 }
-            };
-            file.array(key)?.iter().map(text).collect()
+            });
+            text.collect()
         };
         let tokens = texts("tokenizer.ggml.tokens")?;
         let merges = texts("tokenizer.ggml.merges")?

@@ -149,7 +149,7 @@ fn losses_equal_the_reference() {
         model.lora_mut().unwrap().set_values(&zero).unwrap();
         let step = trainers::recipes::language_finetune::gradient_of(
             &model,
-            &[text.clone()],
+            std::slice::from_ref(&text),
             &[vec![0]],
             &mut zero,
         )
@@ -189,7 +189,7 @@ fn the_information_is_of_the_base_and_the_mean_is_the_sum_over_tokens_squared() 
     let mut model = tiny();
     let sequence = Sequence::whole(vec![3, 17, 5, 11, 2]);
     let estimate = |model: &mut Llama, loss| {
-        Fisher::estimate(model, &[sequence.clone()], loss, |_| true).unwrap()
+        Fisher::estimate(model, std::slice::from_ref(&sequence), loss, |_| true).unwrap()
     };
     let plain = estimate(&mut model, LossOf::Sum).total();
     model.attach(busy_adapter(&model, 4));

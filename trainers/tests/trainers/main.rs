@@ -2,6 +2,8 @@
 //!
 //! One binary: each test binary pays libtorch's start-up of half a second.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod continual;
 mod finetune;
 mod nn;

@@ -9,7 +9,7 @@ use trainers::nn::{
     nll_per_document, score_choices, score_choices_ids,
 };
 
-use crate::tiny::{assert_close, data, floats, json, tiny, v};
+use crate::tiny::{assert_close, data, floats, json, tiny, tiny_config, tiny_weights, v};
 
 /// The real model. `./habitus setup` fetches it; without it these tests fail, and say so.
 pub(crate) fn real(precision: Precision) -> (Llama, Tokenizer) {
@@ -338,4 +338,72 @@ fn malformed_gguf_files_are_refused_with_a_reason() {
         .to_string();
     assert!(missing.contains("nowhere.gguf"), "{missing}");
     assert!(Gguf::open(&data("english.txt")).is_err());
+}
+
+#[test]
+fn a_hugging_face_folder_is_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, bytes: Vec<u8>| std::fs::write(folder.path().join(name), bytes).unwrap();
+    let expected = json("ewc_expected.json");
+    let config = tiny_config(&expected);
+    write("config.json", config.to_string().into_bytes());
+    let tensors: Vec<_> = tiny_weights(&expected)
+        .into_iter()
+        .map(|(name, shape, values)| {
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
+            (
+                name,
+                shape.iter().map(|size| *size as usize).collect::<Vec<_>>(),
+                bytes,
+            )
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        (name, view.unwrap())
+    });
+    write(
+        "model.safetensors",
+        safetensors::serialize(views, None).unwrap(),
+    );
+    let refusal = || {
+        load_model(folder.path(), Precision::F32)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(refusal().contains("tokenizer.json"), "{}", refusal());
+    let model = r#"{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,
+        "end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"vocab":{"a":0,"b":1},"merges":[]}"#;
+    let tokenizer = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+        "pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{model}}}"#
+    );
+    write("tokenizer.json", tokenizer.into_bytes());
+    let (model, tokenizer) = load_model(folder.path(), Precision::F32).unwrap();
+    assert_eq!(logits(&model, &A), logits(&tiny(), &A));
+    assert_eq!(tokenizer.encode("ab").unwrap(), [0, 1]);
+    assert_eq!(tokenizer.eos(), 0);
+
+    let mut other = config.clone();
+    other["model_type"] = "gpt2".into();
+    write("config.json", other.to_string().into_bytes());
+    assert!(
+        refusal().contains("model_type: expected \"llama\", found \"gpt2\""),
+        "{}",
+        refusal()
+    );
+    let mut other = config;
+    other["intermediate_size"] = 25.into();
+    write("config.json", other.to_string().into_bytes());
+    assert!(
+        refusal().contains("expected shape [25, 16], found [24, 16]"),
+        "{}",
+        refusal()
+    );
 }

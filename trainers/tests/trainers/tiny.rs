@@ -1,7 +1,6 @@
 //! The tiny Llama of `data/ewc_expected.json` (made by tests/peers/language/ewc_reference.py): its weights are an
 //! integer hash, exact in f32.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -37,10 +36,24 @@ pub(crate) fn tiny() -> Llama {
 }
 
 pub(crate) fn tiny_from(expected: &Value, kind: Kind) -> Llama {
+    let config = LlamaConfig::from_json(&tiny_config(expected)).unwrap();
+    let tensors = tiny_weights(expected)
+        .into_iter()
+        .map(|(name, shape, values)| (name, Tensor::from_slice(&values).reshape(&shape[..])));
+    let weights = Weights::new("tiny", tensors.collect());
+    Llama::new(config, &weights, kind, Device::Cpu, "tiny".to_owned()).unwrap()
+}
+
+/// The tiny model's config.json.
+pub(crate) fn tiny_config(expected: &Value) -> Value {
     let mut config = expected["config"].clone();
     config["model_type"] = "llama".into();
-    let config = LlamaConfig::from_json(&config).unwrap();
-    let mut tensors = BTreeMap::new();
+    config
+}
+
+/// Name, shape and values of each of its tensors.
+pub(crate) fn tiny_weights(expected: &Value) -> Vec<(String, Vec<i64>, Vec<f32>)> {
+    let mut tensors = Vec::new();
     for (k, parameter) in (0..).zip(expected["parameters"].as_array().unwrap()) {
         let name = parameter[0].as_str().unwrap();
         let shape: Vec<i64> = serde_json::from_value(parameter[1].clone()).unwrap();
@@ -49,23 +62,14 @@ pub(crate) fn tiny_from(expected: &Value, kind: Kind) -> Llama {
         } else {
             (0.0, 0.5)
         };
-        let values: Vec<f32> = v(k, shape.iter().product::<i64>() as usize)
+        let values = v(k, shape.iter().product::<i64>() as usize);
+        let values = values
             .iter()
             .map(|value| offset + amplitude * value)
             .collect();
-        tensors.insert(
-            name.to_owned(),
-            Tensor::from_slice(&values).reshape(&shape[..]),
-        );
+        tensors.push((name.to_owned(), shape, values));
     }
-    Llama::new(
-        config,
-        &Weights::new("tiny", tensors),
-        kind,
-        Device::Cpu,
-        "tiny".to_owned(),
-    )
-    .unwrap()
+    tensors
 }
 
 pub(crate) fn floats(value: &Value) -> Vec<f64> {
