@@ -11,10 +11,14 @@
 
 mod agreement;
 mod build;
+mod fronts;
+mod hands;
 mod measure;
 mod navigation;
+mod postures;
 mod shape;
 mod verbs;
+mod walking;
 
 #[cfg(test)]
 mod tests;
