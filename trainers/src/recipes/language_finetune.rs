@@ -288,7 +288,7 @@ pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeErro
             config.ewc.text
         )));
     }
-    prepare_folder(config, options)?;
+    check_folder(options)?;
 
     let default = cache::default_model();
     let path = if config.model.as_os_str().is_empty() {
@@ -328,24 +328,31 @@ pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeErro
         fisher_digest,
         base,
     };
+    // only now: what was refused so far leaves no folder behind
+    prepare_folder(config, options)?;
     let mut summary = train(config, options, &mut model, &texts, ewc.as_ref(), &identity)?;
     (summary.truncated, summary.supervised) = (truncated, supervised);
     Ok(summary)
 }
 
-/// Creates the run's folder and writes the resolved configuration into it.
-fn prepare_folder(config: &Config, options: &Options<'_>) -> Result<(), RecipeError> {
+/// Refuses a folder that holds a run already, unless that run is to go on.
+fn check_folder(options: &Options<'_>) -> Result<(), RecipeError> {
     let out = &options.out;
-    let file = out.join("config.toml");
-    if file.exists() && !options.resume {
+    if out.join("config.toml").exists() && !options.resume {
         return Err(RecipeError::Input(format!(
             "{}: holds a run already; go on with --resume or name another folder with --out",
             out.display()
         )));
     }
+    Ok(())
+}
+
+/// Creates the run's folder and writes the resolved configuration into it.
+fn prepare_folder(config: &Config, options: &Options<'_>) -> Result<(), RecipeError> {
+    let file = options.out.join("config.toml");
     let failed =
         |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", file.display()));
-    fs::create_dir_all(out.join("checkpoints")).map_err(failed)?;
+    fs::create_dir_all(options.out.join("checkpoints")).map_err(failed)?;
     if !file.exists() {
         let text = toml::to_string_pretty(config)
             .map_err(|error| RecipeError::Failed(error.to_string()))?;

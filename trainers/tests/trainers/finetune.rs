@@ -300,7 +300,9 @@ fn input_that_cannot_be_learnt_from_is_refused_before_training() {
             vec!["all".to_owned()])
         .contains("found \"all\"")
     );
-    // a folder that holds a run is not written over
+    // nothing was left behind; a folder that holds a run is not written over
+    assert!(!out.join("1/config.toml").exists());
+    fs::create_dir_all(out.join("1")).unwrap();
     fs::write(out.join("1/config.toml"), "").unwrap();
     let mut config = Config {
         data: vec![file],
