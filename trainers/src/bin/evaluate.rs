@@ -83,8 +83,8 @@ struct Language {
     /// Fixes which items are drawn
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Models measured side by side, each on one thread with its own copy of the weights
-    #[arg(long, default_value_t = 1)]
+    /// Models measured side by side, each on one thread with its own copy of the weights; 0: one a core, at most 4
+    #[arg(long, default_value_t = 0)]
     workers: usize,
     /// auto, f32 or bf16
     #[arg(long, default_value = "auto")]
@@ -388,6 +388,7 @@ fn finish(arguments: &Language, prepared: Prepared) -> anyhow::Result<()> {
         .contains_key(&few)
         .then(|| figures(&few))
         .transpose()?;
+    let reference_success = language::reference_success(&items)?;
     let examples = runs.first().and_then(|(_, dir)| number_of_examples(dir));
     let report = Report {
         models: &models,
@@ -395,6 +396,7 @@ fn finish(arguments: &Language, prepared: Prepared) -> anyhow::Result<()> {
         shots: arguments.shots,
         items: &items,
         agreement,
+        reference_success,
         episodes,
         examples,
     };
@@ -405,8 +407,14 @@ fn finish(arguments: &Language, prepared: Prepared) -> anyhow::Result<()> {
         &models,
         few_shot.as_ref().map(|figures| (few.as_str(), figures)),
     );
-    eprintln!("{}", path.display());
-    let mut line = json!({"episodes": episodes, "examples": examples, "report": path});
+    eprintln!(
+        "of the planner's own plans, {:.0} % reach their goal\n{}",
+        100.0 * reference_success.value,
+        path.display()
+    );
+    let mut line = json!({
+        "episodes": episodes, "examples": examples, "report": path, "plan_reference_success": reference_success.value,
+    });
     for model in &models {
         line[&model.name] = model.figures.json();
     }
@@ -439,7 +447,15 @@ fn measure_all(
     jobs: Vec<Job>,
     items: &Items,
 ) -> anyhow::Result<BTreeMap<String, Measured>> {
-    let workers = arguments.workers.clamp(1, jobs.len());
+    let cores = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(4);
+    let wanted = if arguments.workers == 0 {
+        cores
+    } else {
+        arguments.workers
+    };
+    let workers = wanted.clamp(1, jobs.len());
     let queue = Mutex::new(VecDeque::from(jobs));
     let done = Mutex::new(BTreeMap::new());
     let work = || -> anyhow::Result<()> {

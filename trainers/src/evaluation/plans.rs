@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dataset::PlanTask;
 use episode::{Action, Episode, Value};
 use serde::Serialize;
-use sim::env::{EnvError, Fidelity, HouseholdEnv, Start, VectorEnv as _, Wish};
+use sim::env::{EnvError, Fidelity, HouseholdEnv, Start, Wish};
 use sim::household::{House, HouseAction};
 use sim::random::episode_rng;
 use sim::recorder::Recorder;
@@ -214,7 +214,128 @@ fn center(corners: &[[f32; 2]]) -> [f32; 2] {
 
 #[cfg(test)]
 mod tests {
+    use sim::household::VERBS;
+    use sim::scenario::load_text;
+
     use super::*;
+
+    const HOME: &str = r#"
+schema = "habitus.scenario/1"
+name = "Test home"
+[[room]]
+name = "kitchen"
+corners = [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]]
+[[room]]
+name = "hall"
+corners = [[4.0, 0.0], [7.0, 0.0], [7.0, 4.0], [4.0, 4.0]]
+[[door]]
+between = ["kitchen", "hall"]
+at = [4.0, 2.0]
+[[object]]
+class = "fridge"
+at = [0.6, 0.385]
+yaw_deg = 90.0
+[[object]]
+class = "kitchen table"
+at = [2.0, 2.6]
+[[object]]
+class = "milk"
+inside = "fridge"
+[[agent]]
+body.walker = { room = "hall" }
+"#;
+
+    fn check(plan: &str, fidelity: Fidelity) -> CarriedOut {
+        let scenario = Arc::new(load_text(HOME, "home.toml").unwrap());
+        let task = PlanTask {
+            prompt: String::new(),
+            reference: String::new(),
+            scenario_digest: scenario.digest.clone(),
+            seed: 1,
+            episode: 0,
+            goal: vec!["milk ON kitchen table".to_owned()],
+        };
+        carry_out(&scenario, &task, plan, fidelity).unwrap()
+    }
+
+    const GOOD: &str = "Walk to the fridge. Open the fridge. Grab the milk. Walk to the kitchen table. Put the milk on the kitchen table.";
+
+    #[test]
+    fn a_good_plan_reaches_its_goal_in_symbols_and_in_physics() {
+        for fidelity in [Fidelity::Symbolic, Fidelity::Physical] {
+            let carried = check(GOOD, fidelity);
+            assert!(carried.success, "{carried:?}");
+            assert_eq!(carried.executable(), (5, 5));
+            // From the hall (x > 4) to the table in the kitchen.
+            let (first, last) = (carried.path[0], carried.path[carried.path.len() - 1]);
+            assert!(first[0] > 4.0 && last[0] < 4.0, "{carried:?}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_understood_and_what_follows_the_goal_is_not_carried_out() {
+        let plan = "1. Go to the fridge. 2. Open fridge. 3. Take the milk. Then walk to the kitchen table. Place the milk onto the \
+                    kitchen table. Dance.";
+        let carried = check(plan, Fidelity::Symbolic);
+        assert!(carried.success && carried.steps.len() == 5, "{carried:?}");
+    }
+
+    #[test]
+    fn refusals_and_nonsense_are_counted_and_named() {
+        let carried = check(
+            "Grab the milk. Fly to the moon. Walk to the fridge.",
+            Fidelity::Symbolic,
+        );
+        assert!(!carried.success);
+        assert_eq!(carried.executable(), (1, 3));
+        assert!(
+            carried.steps[0]
+                .refusal
+                .as_ref()
+                .unwrap()
+                .contains("fridge is closed"),
+            "{carried:?}"
+        );
+        assert!(
+            carried.steps[1]
+                .refusal
+                .as_ref()
+                .unwrap()
+                .contains("not an instruction")
+        );
+        assert_eq!(check("", Fidelity::Symbolic).steps.len(), 0);
+    }
+
+    #[test]
+    fn endless_plans_are_stopped() {
+        let carried = check(&"Walk to the hall. ".repeat(500), Fidelity::Symbolic);
+        assert_eq!(carried.steps.len(), MOST_STEPS);
+    }
+
+    /// Training text and simulator must say the same: `dataset` has a table of its own, because it does not know `sim`.
+    #[test]
+    fn training_text_has_the_simulators_words() {
+        let scenario = load_text(HOME, "home.toml").unwrap();
+        let mut rng = episode_rng(1, &scenario.digest, 0, "layout");
+        let house = scenario.instantiate(&mut rng).unwrap().house;
+        let (milk, table) = (
+            house.find("milk").unwrap(),
+            house.find("kitchen table").unwrap(),
+        );
+        for spec in &VERBS {
+            let action = match spec.arity {
+                0 => HouseAction::alone(spec.verb),
+                1 => HouseAction::one(spec.verb, milk),
+                _ => HouseAction::two(spec.verb, milk, table),
+            };
+            let sentence = action.sentence(&house);
+            assert_eq!(
+                dataset::verbalize::instruction(&action.text(&house)),
+                Some(sentence.clone())
+            );
+            assert_eq!(read_instruction(&house, &sentence), Some(action));
+        }
+    }
 
     #[test]
     fn plans_are_split_into_sentences() {

@@ -46,6 +46,8 @@ pub struct Report<'a> {
     /// Share of measured relations that agreed with the symbolic prediction, over the verbs of the stores' physical
     /// episodes; `None` where there are none.
     pub agreement: Option<Estimate>,
+    /// Share of the reference plans that reach their goal.
+    pub reference_success: Estimate,
     /// Episodes in the stores, and training examples where known.
     pub episodes: usize,
     /// See `episodes`.
@@ -565,10 +567,11 @@ impl Report<'_> {
         format!(
             "<section><h2>How it was measured</h2><p>{} episodes{examples}. Questions are multiple choice: the likeliest of the choices \
              counts as the answer. Plans are generated greedily, read back sentence by sentence and carried out in the {fidelity} \
-             simulator; one counts as reached when all facts of its goal hold. General text is read up to {} tokens a document. \
+             simulator; one counts as reached when all facts of its goal hold; of the planner's own plans {reference} do. General text is read up to {tokens} tokens a document. \
              {physics}</p></section>",
             thousands(self.episodes),
-            super::language::DOCUMENT_TOKENS,
+            reference = percent(self.reference_success.value),
+            tokens = super::language::DOCUMENT_TOKENS,
         )
     }
 }
