@@ -26,14 +26,14 @@ use crate::scenario::{
     DoorShape, Instance, Layout, Pose, WALKER_HEIGHT, WALKER_RADIUS, WALL_THICKNESS,
 };
 
-/// Height of a doorway and of its leaf (metres).
+/// Height of a doorway and of its leaf (meters).
 const DOOR_HEIGHT: f32 = 2.0;
-/// Gap between the walker's collider and the space that the floor plan keeps free for it (metres): more than the distance
+/// Gap between the walker's collider and the space that the floor plan keeps free for it (meters): more than the distance
 /// from which Rapier predicts contacts, so that a book at the table's edge sleeps on when someone stops beside it.
 const GAP: f32 = 0.03;
-/// Height of the walker's lowest point above the floor (metres).
+/// Height of the walker's lowest point above the floor (meters).
 const SOLE: f32 = STEP + GAP;
-/// Thickness of a door leaf (metres).
+/// Thickness of a door leaf (meters).
 const LEAF: f32 = 0.04;
 
 const FIXED: Group = Group::GROUP_1;
@@ -573,7 +573,7 @@ impl Builder {
 
 /// Boxes of all walls: each stretch that one or two rooms share once, doorways cut out up to their lintel.
 fn walls(layout: &Layout) -> Vec<([f32; 3], [f32; 3])> {
-    // Edges by the line they lie on: (runs along x, coordinate of the line in millimetres).
+    // Edges by the line they lie on: (runs along x, coordinate of the line in millimeters).
     let mut lines: std::collections::BTreeMap<(bool, i32), Vec<([f32; 2], f32)>> =
         std::collections::BTreeMap::new();
     for room in &layout.rooms {

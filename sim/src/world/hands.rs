@@ -16,9 +16,9 @@ use crate::scenario::WALKER_RADIUS;
 
 /// Mean speed of a hand (m/s).
 const HAND_SPEED: f32 = 1.5;
-/// How far a thing is let go above the surface (metres).
+/// How far a thing is let go above the surface (meters).
 const RELEASE: f32 = 0.001;
-/// Gap kept between a thing that is put down and what is there already, first choice and last (metres).
+/// Gap kept between a thing that is put down and what is there already, first choice and last (meters).
 const GAPS: [f32; 2] = [0.015, 0.005];
 
 impl World {

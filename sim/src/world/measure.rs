@@ -11,9 +11,9 @@ use crate::household::{EntityId, Fact, Hand, Kind, Place, Relation, State};
 use crate::scenario::WALKER_RADIUS;
 
 /// How far the agent reaches, from its body (a column of the walker's radius) to the nearest point of a thing,
-/// horizontally, in metres: an arm and a lean.
+/// horizontally, in meters: an arm and a lean.
 pub const REACH: f32 = 1.0;
-/// A thing rests on a surface when its lowest point is at most this far above or below it (metres).
+/// A thing rests on a surface when its lowest point is at most this far above or below it (meters).
 const GAP: f32 = 0.02;
 /// The agent faces what lies at most this far from straight ahead (radians), or what its line of sight meets.
 const FACING: f32 = 0.4;

@@ -47,12 +47,12 @@ use crate::scenario::{Instance, Pose};
 pub const STEP_SECONDS: f32 = 1.0 / 60.0;
 /// Things that still move after this many steps are stopped where they are (3 s).
 const SETTLE_STEPS: u32 = 180;
-/// Height of the pelvis above the soles of who stands (metres).
+/// Height of the pelvis above the soles of who stands (meters).
 const PELVIS: f32 = 0.9;
 /// Where the hands are when nothing is reached for, in the body's frame: right and left.
 const HANDS_AT_REST: [[f32; 3]; 2] = [[0.25, -0.2, 1.0], [0.25, 0.2, 1.0]];
 
-/// A house in metres and kilograms.
+/// A house in meters and kilograms.
 pub struct World {
     plan: Arc<Plan>,
     state: State,
@@ -158,7 +158,7 @@ pub struct Part {
     pub entity: EntityId,
     /// Its form.
     pub form: PartForm,
-    /// Position of its middle in the world, metres.
+    /// Position of its middle in the world, meters.
     pub position: [f32; 3],
     /// Its rotation as a unit quaternion (x, y, z, w).
     pub rotation: [f32; 4],
@@ -224,7 +224,7 @@ impl World {
         self.state.restless
     }
 
-    /// Where the agent is on the floor (x, y), metres.
+    /// Where the agent is on the floor (x, y), meters.
     pub fn agent_position(&self) -> [f32; 2] {
         self.state.agent.position()
     }
@@ -246,12 +246,12 @@ impl World {
             .collect()
     }
 
-    /// Boxes of the walls as (lowest, highest corner), metres.
+    /// Boxes of the walls as (lowest, highest corner), meters.
     pub fn walls(&self) -> &[([f32; 3], [f32; 3])] {
         &self.plan.walls
     }
 
-    /// The floor as the walker sees it: position of the lowest corner and side of a cell in metres, cells along x, and for
+    /// The floor as the walker sees it: position of the lowest corner and side of a cell in meters, cells along x, and for
     /// each cell, row by row from the lowest y, whether it can stand in its middle.
     pub fn floor(&self) -> ([f32; 2], f32, usize, Vec<bool>) {
         let grid = &self.state.grid;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use libm::{cosf, hypotf, sinf};
 
-/// Side of a cell in metres. Half of it is how far a real gap may be misjudged; smaller costs search time.
+/// Side of a cell in meters. Half of it is how far a real gap may be misjudged; smaller costs search time.
 pub(super) const CELL: f32 = 0.05;
-/// Solids that begin above this height do not stop a walker (metres).
+/// Solids that begin above this height do not stop a walker (meters).
 pub(super) const HEADROOM: f32 = crate::scenario::WALKER_HEIGHT;
-/// Solids lower than this are stepped on, like rugs (metres).
+/// Solids lower than this are stepped on, like rugs (meters).
 pub(super) const STEP: f32 = 0.03;
 /// No room: outside the house.
 pub(super) const OUTSIDE: u16 = u16::MAX;

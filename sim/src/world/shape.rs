@@ -1,7 +1,7 @@
 //! Solids of a class: what its [`Shape`] is made of, and how its front moves.
 //!
 //! Everything here is in the class frame (origin in the middle of the footprint on the lowest face, x out of the front,
-//! z up, metres). Knows nothing of Rapier's sets, rooms or entities.
+//! z up, meters). Knows nothing of Rapier's sets, rooms or entities.
 
 use libm::{cosf, sinf};
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
@@ -56,7 +56,7 @@ impl Solid {
         }
     }
 
-    /// Volume in cubic metres; shares out the mass of a compound.
+    /// Volume in cubic meters; shares out the mass of a compound.
     pub(super) fn volume(&self) -> f32 {
         use std::f32::consts::PI;
         match *self {
@@ -101,7 +101,7 @@ impl Motion {
         }
     }
 
-    /// Farthest that a point of the front travels, given how far it reaches from the hinge (metres).
+    /// Farthest that a point of the front travels, given how far it reaches from the hinge (meters).
     pub(super) fn travel(&self, radius: f32) -> f32 {
         match *self {
             Self::Hinge { angle, .. } => angle.abs() * radius,

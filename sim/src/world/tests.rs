@@ -130,7 +130,7 @@ impl Scene {
 }
 
 #[test]
-fn a_stack_of_ten_boxes_sinks_by_less_than_three_millimetres() {
+fn a_stack_of_ten_boxes_sinks_by_less_than_three_millimeters() {
     let mut bodies = RigidBodySet::new();
     let mut colliders = ColliderSet::new();
     colliders

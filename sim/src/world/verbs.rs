@@ -12,7 +12,7 @@ use crate::household::{EntityId, House, HouseAction, HouseGraph, State, Verb};
 pub struct Execution {
     /// Simulated time in seconds.
     pub simulated_seconds: f32,
-    /// Points (x, y) of the agent's way, metres: where it started, every corner, where it stopped.
+    /// Points (x, y) of the agent's way, meters: where it started, every corner, where it stopped.
     pub path: Vec<[f32; 2]>,
     /// Loose things that were awake meanwhile and are in no hand now, in order.
     pub stirred: Vec<EntityId>,

@@ -13,7 +13,7 @@ use crate::scenario::WALKER_RADIUS;
 const WALK_SPEED: f32 = 1.4;
 /// Turning speed (rad/s).
 const TURN_SPEED: f32 = 4.0;
-/// A stance is kept this much nearer than the reach, so that arriving is enough (metres).
+/// A stance is kept this much nearer than the reach, so that arriving is enough (meters).
 pub(super) const SLACK: f32 = 0.05;
 
 /// What a verb promises about where the agent stands afterwards.
