@@ -91,5 +91,5 @@ trap - EXIT
 
 say "Measuring: the base model, the finetuned one, and the one without EWC"
 habitus evaluate language --run finetuned="$out/finetuned" --run without_ewc="$out/without_ewc" \
-  --stores "$out"/episodes/* --items "$questions" --plans "$plan_tasks" --documents "$documents" --seed "$seed" --out "$out" $json
+  --stores "$out"/episodes/* --items "$questions" --plans "$plan_tasks" --documents "$documents" --seed "$seed" --workers 2 --out "$out" $json
 say "Done: $out/report.html"
