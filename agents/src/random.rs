@@ -185,3 +185,96 @@ fn refused_action(graph: &HouseGraph, rng: &mut impl Rng) -> Option<HouseAction>
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sim::observation::observe;
+    use sim::random::episode_rng;
+    use sim::scenario::load;
+    use sim::task::Task;
+
+    use super::*;
+
+    struct Story {
+        lines: Vec<String>,
+        refused: usize,
+        rooms_carried_to: BTreeSet<EntityId>,
+        puts: usize,
+        opened: usize,
+    }
+
+    fn explore_for(steps: usize, invalid: f64, seed: u64) -> Story {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../scenarios/garden_house.toml"
+        );
+        let scenario = load(path).unwrap_or_else(|e| panic!("{e}"));
+        let stream = |purpose| episode_rng(seed, "", 0, purpose);
+        let mut graph = scenario.instantiate(&mut stream("layout")).unwrap().start;
+        let mut policy = RandomPolicy::new(invalid);
+        let briefing = Briefing {
+            graph: &graph,
+            task: &Task::default(),
+        };
+        policy.reset(0, &briefing, stream("policy"));
+        let mut story = Story {
+            lines: Vec::new(),
+            refused: 0,
+            rooms_carried_to: BTreeSet::new(),
+            puts: 0,
+            opened: 0,
+        };
+        for _ in 0..steps {
+            let observation = observe(&graph, "");
+            let action = policy.act(&[Some(&observation)]).remove(0).unwrap();
+            let Action::Text(line) = action else { panic!() };
+            let action = HouseAction::parse(graph.house(), &line).unwrap();
+            story.lines.push(line);
+            if graph.apply(&action).is_err() {
+                story.refused += 1;
+                continue;
+            }
+            story.puts += usize::from(matches!(action.verb, Verb::Put | Verb::PutIn));
+            story.opened += usize::from(action.verb == Verb::Open);
+            if action.verb == Verb::Walk && graph.held(Hand::Right).is_some() {
+                story.rooms_carried_to.insert(graph.agent_room());
+            }
+        }
+        story
+    }
+
+    #[test]
+    fn exploration_carries_things_from_room_to_room() {
+        let story = explore_for(300, 0.0, 1);
+        assert_eq!(story.refused, 0);
+        assert!(
+            story.rooms_carried_to.len() >= 3,
+            "{:?}",
+            story.rooms_carried_to
+        );
+        assert!(story.puts >= 30, "{}", story.puts);
+        assert!(story.opened >= 5, "{}", story.opened);
+    }
+
+    #[test]
+    fn the_share_of_refused_actions_is_what_was_asked_for() {
+        let story = explore_for(1000, 0.2, 2);
+        // Four standard deviations of a binomial with n = 1000, p = 0.2.
+        assert!((150..=250).contains(&story.refused), "{}", story.refused);
+        assert_eq!(explore_for(50, 1.0, 3).refused, 50);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_story() {
+        assert_eq!(
+            explore_for(100, 0.1, 4).lines,
+            explore_for(100, 0.1, 4).lines
+        );
+        assert_ne!(
+            explore_for(100, 0.1, 4).lines,
+            explore_for(100, 0.1, 5).lines
+        );
+    }
+}

@@ -42,3 +42,33 @@ impl Policy for ScriptedPolicy {
         observations.iter().enumerate().map(act).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::rand_core::SeedableRng as _;
+    use sim::scenario::load;
+    use sim::task::Task;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_played_once_per_episode() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/studio.toml");
+        let scenario = load(path).unwrap_or_else(|e| panic!("{e}"));
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let start = scenario.instantiate(&mut rng).unwrap().start;
+        let briefing = Briefing {
+            graph: &start,
+            task: &Task::default(),
+        };
+        let mut policy = ScriptedPolicy::new(["[STANDUP]", "nonsense"]);
+        let seen = Observation::new();
+        for _ in 0..2 {
+            policy.reset(1, &briefing, rng.clone());
+            let mut act = || policy.act(&[None, Some(&seen)]);
+            assert_eq!(act(), [None, Some(Action::Text("[STANDUP]".to_owned()))]);
+            assert_eq!(act(), [None, Some(Action::Text("nonsense".to_owned()))]);
+            assert_eq!(act(), [None, None]);
+        }
+    }
+}

@@ -74,9 +74,9 @@ fn authored_goal<R: Rng>(graph: &HouseGraph, authored: &[Goal], rng: &mut R) -> 
         let facts = goal.all.iter();
         let goal_facts = facts.map(|f| Fact::parse(graph.house(), f.get_ref()).ok());
         let task = given(graph, goal.say.clone(), goal_facts.collect::<Option<_>>()?);
-        (!task.goal.is_empty() && !task.done(graph)).then_some(task)
+        (!task.goal.is_empty() && !task.done(graph) && possible(graph, &task.goal)).then_some(task)
     };
-    // A goal may name a thing that this episode's draw left out; another one then has to do.
+    // A goal may name a thing that this episode's draw left out, or a place that it filled; another one has to do then.
     let possible: Vec<Task> = authored.iter().filter_map(task).collect();
     possible.choose(rng).cloned()
 }

@@ -2,15 +2,15 @@
 
 use episode::RewardTerm;
 
-/// Weights of the reward's terms; the defaults are those of the planner in E2WM (Xiang et al. 2023, `mcts.py`), with a
-/// refused action costing one more step.
+/// Weights of the reward's terms; the defaults are those of the planner in E2WM (Xiang et al. 2023, `mcts.py`), except
+/// that undoing a fact costs what making it earned, and that a refused action costs one more step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reward {
     /// For each fact of the goal that became true. At least twice `step` times the steps a unit takes, or standing still
     /// pays.
     pub made: f32,
-    /// For each fact of the goal that stopped being true; smaller than `made`, so that a detour through an undone fact
-    /// (opening what must end up closed) does not cost more than it earns.
+    /// For each fact of the goal that stopped being true. With less than `-made` (E2WM has -1.5) opening and closing the
+    /// same thing without end would pay.
     pub undone: f32,
     /// Once, when all facts hold.
     pub success: f32,
@@ -24,7 +24,7 @@ impl Default for Reward {
     fn default() -> Self {
         Self {
             made: 2.0,
-            undone: -1.5,
+            undone: -2.0,
             success: 5.0,
             step: -0.1,
             refusal: -0.1,
