@@ -1,11 +1,11 @@
-//! For every scenario: share of drawn tasks that the planner solves, lengths and times of plans, and symbolic actions per
-//! second in the largest home. `cargo run -p agents --example plans [TASKS] [--show]`
+//! For every scenario: share of drawn tasks that the planner solves, and how long plans are and take.
+//! `cargo run -p agents --example plans [TASKS] [show]`
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use agents::measure::{carry_out, planned, random_program};
+use agents::measure::{Planned, planned};
 use agents::planner::Search;
-use sim::random::episode_rng;
 use sim::scenario::load;
 
 fn main() {
@@ -21,72 +21,48 @@ fn main() {
         .filter(|path| path.extension().is_some_and(|e| e == "toml"))
         .collect();
     files.sort();
-    let search = Search::default();
-    let mut largest = None;
     for file in files {
         let scenario = load(&file).unwrap_or_else(|e| panic!("{e}"));
-        let (mut drawn, mut reached, mut steps, mut simulations) = (0, 0, 0, 0);
-        let mut seconds = Vec::new();
-        let mut activities = std::collections::BTreeSet::new();
+        let (mut drawn, mut reached, mut steps) = (0, 0, 0);
+        let mut milliseconds = Vec::new();
+        let mut activities = BTreeSet::new();
         for index in 0..tasks {
             let begun = Instant::now();
-            let made = match planned(&scenario, 7, index, &search) {
-                Ok(made) => made,
-                Err(e) => {
-                    println!("{e}");
-                    continue;
-                }
-            };
-            seconds.push(begun.elapsed().as_secs_f64());
+            let made = planned(&scenario, 7, index, &Search::default())
+                .unwrap_or_else(|e| panic!("episode {index}: {e}"));
+            milliseconds.push(1e3 * begun.elapsed().as_secs_f64());
             let Some(made) = made else { continue };
             drawn += 1;
             reached += u64::from(made.plan.reached);
             steps += made.plan.actions.len();
-            simulations += made.plan.simulations;
             activities.extend(made.task.activity.clone());
-            let house = made.start.house();
             if show && (!made.plan.reached || index < 12) {
-                println!(
-                    "{} {:?} {:?}",
-                    if made.plan.reached { "ok  " } else { "FAIL" },
-                    made.task.say,
-                    made.task.goal_text(&made.start)
-                );
-                let sentences: Vec<String> = made
-                    .plan
-                    .actions
-                    .iter()
-                    .map(|a| a.sentence(house))
-                    .collect();
-                println!("     {}", sentences.join(" "));
-            }
-            if largest
-                .as_ref()
-                .is_none_or(|g: &sim::household::HouseGraph| g.house().len() < house.len())
-            {
-                largest = Some(made.start);
+                print(&made);
             }
         }
-        seconds.sort_by(f64::total_cmp);
+        milliseconds.sort_by(f64::total_cmp);
+        let quantile =
+            |share: f64| milliseconds[(share * (milliseconds.len() - 1) as f64) as usize];
         println!(
-            "{:24} drawn {drawn} reached {reached} ({:.1} %), mean steps {:.1}, mean simulations {:.0}, activities {}, ms median {:.1} p95 {:.1} max {:.1} (with drawing the house)",
+            "{:16} {reached} of {drawn} tasks solved, {:.1} steps on average, {} activities; ms to draw and plan: \
+             median {:.1}, 95 % {:.1}, most {:.1}",
             scenario.scenario.name,
-            100.0 * reached as f64 / drawn as f64,
             steps as f64 / drawn as f64,
-            f64::from(simulations) / drawn as f64,
             activities.len(),
-            1e3 * seconds[seconds.len() / 2],
-            1e3 * seconds[seconds.len() * 95 / 100],
-            1e3 * seconds[seconds.len() - 1],
+            quantile(0.5),
+            quantile(0.95),
+            quantile(1.0),
         );
     }
-    let start = largest.expect("there are scenarios");
-    let program = random_program(&start, 1000, &mut episode_rng(1, "", 0, "bench"));
-    let begun = Instant::now();
-    let done = carry_out(&start, &program, 3000);
-    let rate = done as f64 / begun.elapsed().as_secs_f64();
-    println!(
-        "{} entities: {rate:.0} symbolic actions per second",
-        start.house().len()
-    );
+}
+
+fn print(Planned { start, task, plan }: &Planned) {
+    let solved = if plan.reached { "solved" } else { "NOT SOLVED" };
+    println!("{solved}: {} {:?}", task.say, task.goal_text(start));
+    let sentences: Vec<String> = plan
+        .actions
+        .iter()
+        .map(|a| a.sentence(start.house()))
+        .collect();
+    println!("    {}", sentences.join(" "));
 }
