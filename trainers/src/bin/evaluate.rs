@@ -388,7 +388,21 @@ fn finish(arguments: &Language, prepared: Prepared) -> anyhow::Result<()> {
         .contains_key(&few)
         .then(|| figures(&few))
         .transpose()?;
-    let reference_success = language::reference_success(&items)?;
+    let references = language::carry_out_references(&items)?;
+    let reached = references.iter().filter(|plan| plan.success).count();
+    let reference_success = statistics::share(reached, references.len());
+    for ((task, _), plan) in items
+        .plans
+        .iter()
+        .zip(&references)
+        .filter(|(_, plan)| !plan.success)
+    {
+        let refused = plan.steps.iter().find(|step| step.refusal.is_some());
+        eprintln!(
+            "episode {}: the planner's own plan for {:?} fails: {:?}",
+            task.episode, task.goal, refused
+        );
+    }
     let examples = runs.first().and_then(|(_, dir)| number_of_examples(dir));
     let report = Report {
         models: &models,

@@ -216,17 +216,16 @@ pub fn figures(
     })
 }
 
-/// Share of the reference plans that reach their goal when carried out as a model's are: the ceiling, and a check of the
+/// What becomes of the reference plans when they are carried out as a model's are: the ceiling, and a check of the
 /// items. A recorded plan fails only where physics goes otherwise from symbols.
 ///
 /// # Errors
 /// As [`figures`].
-pub fn reference_success(items: &Items) -> Result<Estimate, sim::env::EnvError> {
-    let mut reached = 0;
-    for (task, scenario) in &items.plans {
-        reached += usize::from(carry_out(scenario, task, &task.reference, items.fidelity)?.success);
-    }
-    Ok(share(reached, items.plans.len()))
+pub fn carry_out_references(items: &Items) -> Result<Vec<CarriedOut>, sim::env::EnvError> {
+    let plans = items.plans.iter();
+    plans
+        .map(|(task, scenario)| carry_out(scenario, task, &task.reference, items.fidelity))
+        .collect()
 }
 
 fn general(measured: &[(f64, usize, usize)], base: &[(f64, usize, usize)]) -> Option<General> {
