@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom as _;
 use rand::{Rng, RngExt as _};
 use rand_chacha::ChaCha8Rng;
 use sim::catalogue::Property;
-use sim::household::{EntityId, Hand, HouseAction, HouseGraph, Need, VERBS, Verb};
+use sim::household::{EntityId, Hand, HouseAction, HouseGraph, Need, Place, VERBS, Verb};
 
 use crate::policy::{Belief, Briefing, Policy, lane_mut};
 
@@ -25,6 +25,27 @@ struct Lane {
     belief: Belief,
     rng: ChaCha8Rng,
     valid: Vec<HouseAction>,
+    lately: Lately,
+}
+
+/// What was done last with hands: doing and undoing it over and over makes no story.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lately {
+    put_down: Option<EntityId>,
+    taken_from: Option<EntityId>,
+}
+
+impl Lately {
+    fn note(&mut self, graph: &HouseGraph, action: &HouseAction) {
+        let [Some(thing), _] = action.objects else {
+            return;
+        };
+        match (action.verb, graph.place(thing)) {
+            (Verb::Grab, Place::On(from) | Place::Inside(from)) => self.taken_from = Some(from),
+            (Verb::Put | Verb::PutIn | Verb::Drop, _) => self.put_down = Some(thing),
+            _ => {}
+        }
+    }
 }
 
 impl RandomPolicy {
@@ -47,6 +68,7 @@ impl Policy for RandomPolicy {
             belief: Belief::new(briefing.graph),
             rng,
             valid: Vec::new(),
+            lately: Lately::default(),
         });
     }
 
@@ -62,7 +84,9 @@ impl Policy for RandomPolicy {
                 true => refused_action(graph, &mut lane.rng),
                 false => None,
             };
-            let action = action.or_else(|| explore(graph, &mut lane.valid, &mut lane.rng))?;
+            let action =
+                action.or_else(|| explore(graph, lane.lately, &mut lane.valid, &mut lane.rng))?;
+            lane.lately.note(graph, &action);
             // What is expected; what is observed next overrides it.
             graph.apply(&action).ok();
             Some(Action::Text(action.text(graph.house())))
@@ -75,7 +99,7 @@ impl Policy for RandomPolicy {
 ///
 /// Larger weights for carrying make longer paths of things, larger ones for putting down more to count; the weights of
 /// what changes nothing (touch, look at) only vary the story.
-fn kind(graph: &HouseGraph, action: &HouseAction) -> (usize, f64) {
+fn kind(graph: &HouseGraph, lately: Lately, action: &HouseAction) -> (usize, f64) {
     let house = graph.house();
     let held = [Hand::Right, Hand::Left]
         .into_iter()
@@ -87,25 +111,33 @@ fn kind(graph: &HouseGraph, action: &HouseAction) -> (usize, f64) {
         let properties = house.properties(to);
         let holds_things =
             properties.has(Property::Surfaces) || properties.has(Property::Containers);
+        let empty = graph.children(to).next().is_none();
         let (kind, weight) = match () {
-            () if action.verb == Verb::Find => (1, 0.5),
+            () if action.verb == Verb::Find => (1, 0.3),
             () if graph.is_close(to) => (2, 0.02),
-            () if house.is_room(to) && elsewhere => (3, if carries { 3.0 } else { 1.5 }),
-            () if house.is_room(to) => (4, 0.05),
-            () if holds_things && elsewhere => (5, if carries { 3.0 } else { 0.7 }),
-            () if holds_things => (6, if carries { 3.0 } else { 2.0 }),
-            () if properties.has(Property::Grabbable) && elsewhere => (7, 0.3),
-            () if properties.has(Property::Grabbable) => (8, if carries { 0.5 } else { 2.5 }),
-            () => (9, 0.5),
+            () if house.is_room(to) && elsewhere => (3, if carries { 1.5 } else { 0.8 }),
+            () if house.is_room(to) => (4, 0.02),
+            () if holds_things && elsewhere => (5, if carries { 3.0 } else { 0.5 }),
+            () if holds_things && empty && !carries => (6, 0.3),
+            () if holds_things => (7, 2.0),
+            () if properties.has(Property::Grabbable) && elsewhere => (8, 0.3),
+            () if properties.has(Property::Grabbable) => (9, if carries { 0.3 } else { 3.0 }),
+            () => (0, 0.2),
         };
         return (kind, weight);
     }
+    let [first, second] = action.objects;
+    match action.verb {
+        Verb::Grab if first == lately.put_down => return (10, 0.3),
+        Verb::Put | Verb::PutIn if second == lately.taken_from => return (11, 0.5),
+        _ => {}
+    }
     let weight = match action.verb {
         Verb::Walk | Verb::Find => 0.0,
-        Verb::Grab => [6.0, 1.5, 0.0][held],
-        Verb::Put | Verb::PutIn => 4.0,
+        Verb::Grab => [16.0, 2.5, 0.0][held],
+        Verb::Put | Verb::PutIn => 7.0,
         Verb::Drop => 0.1,
-        Verb::Open => 3.0,
+        Verb::Open => 6.0,
         Verb::Close => 1.0,
         Verb::SwitchOn | Verb::SwitchOff => 0.7,
         Verb::Sit => 0.5,
@@ -118,15 +150,16 @@ fn kind(graph: &HouseGraph, action: &HouseAction) -> (usize, f64) {
         Verb::Drink | Verb::Eat | Verb::Read => 0.4,
         Verb::Wash | Verb::Wipe => 1.0,
     };
-    (10 + action.verb as usize, weight)
+    (12 + action.verb as usize, weight)
 }
 
 /// Number of kinds.
-const KINDS: usize = 10 + VERBS.len();
+const KINDS: usize = 12 + VERBS.len();
 
 /// A valid action; `None` when there is none at all.
 fn explore(
     graph: &HouseGraph,
+    lately: Lately,
     valid: &mut Vec<HouseAction>,
     rng: &mut impl Rng,
 ) -> Option<HouseAction> {
@@ -135,7 +168,7 @@ fn explore(
     let kinds: Vec<usize> = valid
         .iter()
         .map(|action| {
-            let (kind, weight) = kind(graph, action);
+            let (kind, weight) = kind(graph, lately, action);
             weights[kind] = weight;
             kind
         })
