@@ -472,12 +472,13 @@ fn measure_all(
     let workers = wanted.clamp(1, jobs.len());
     let queue = Mutex::new(VecDeque::from(jobs));
     let done = Mutex::new(BTreeMap::new());
+    // A poisoned lock or a failed join says only that another thread panicked; its message went to stderr already.
     let work = || -> anyhow::Result<()> {
         let mut loaded: Option<(Llama, Tokenizer)> = None;
         loop {
             let job = queue
                 .lock()
-                .map_err(|_| anyhow!("another worker failed"))?
+                .map_err(|_poisoned| anyhow!("another worker failed"))?
                 .pop_front();
             let Some(job) = job else { return Ok(()) };
             let (model, tokenizer) = match &mut loaded {
@@ -490,7 +491,7 @@ fn measure_all(
             let measured = measure(arguments, model, tokenizer, &job, items)
                 .with_context(|| job.name.clone())?;
             done.lock()
-                .map_err(|_| anyhow!("another worker failed"))?
+                .map_err(|_poisoned| anyhow!("another worker failed"))?
                 .insert(job.name, measured);
         }
     };
@@ -498,9 +499,9 @@ fn measure_all(
         let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         handles
             .into_iter()
-            .try_for_each(|handle| handle.join().map_err(|_| anyhow!("a worker panicked"))?)
+            .try_for_each(|handle| handle.join().map_err(|_panic| anyhow!("a worker panicked"))?)
     })?;
-    done.into_inner().map_err(|_| anyhow!("a worker failed"))
+    done.into_inner().map_err(|_poisoned| anyhow!("a worker failed"))
 }
 
 fn measure(
@@ -584,7 +585,7 @@ fn print_table(models: &[Model], few_shot: Option<(&str, &Figures)>) {
     let row = |label: &str, cell: &dyn Fn(&Figures) -> Option<String>| {
         let cells: Vec<String> = columns
             .iter()
-            .map(|(_, figures)| format!("{:>24}", cell(figures).unwrap_or_else(|| "-".to_owned())))
+            .map(|(_, figures)| format!("{:>27}", cell(figures).unwrap_or_else(|| "-".to_owned())))
             .collect();
         eprintln!("{label:<24}{}", cells.concat());
     };
@@ -592,7 +593,7 @@ fn print_table(models: &[Model], few_shot: Option<(&str, &Figures)>) {
     eprintln!();
     let names: Vec<String> = columns
         .iter()
-        .map(|(name, _)| format!("{name:>24}"))
+        .map(|(name, _)| format!("{name:>27}"))
         .collect();
     eprintln!("{:<24}{}", "", names.concat());
     row("embodied accuracy", &|f| Some(share(f.embodied_accuracy)));
