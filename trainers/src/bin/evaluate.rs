@@ -497,11 +497,14 @@ fn measure_all(
     };
     thread::scope(|scope| {
         let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        handles
-            .into_iter()
-            .try_for_each(|handle| handle.join().map_err(|_panic| anyhow!("a worker panicked"))?)
+        handles.into_iter().try_for_each(|handle| {
+            handle
+                .join()
+                .map_err(|_panic| anyhow!("a worker panicked"))?
+        })
     })?;
-    done.into_inner().map_err(|_poisoned| anyhow!("a worker failed"))
+    done.into_inner()
+        .map_err(|_poisoned| anyhow!("a worker failed"))
 }
 
 fn measure(
