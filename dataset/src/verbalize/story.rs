@@ -64,11 +64,11 @@ pub(crate) fn moments(episode: &Episode) -> Option<Vec<Facts<'_>>> {
         .collect()
 }
 
-/// Shortest and longest paragraph, in tokens; with its questions a story then takes 60 to 190.
-const TOKENS: std::ops::RangeInclusive<usize> = 40..=110;
+/// Shortest and longest paragraph, in tokens; with its questions a story then takes 50 to 140.
+const TOKENS: std::ops::RangeInclusive<usize> = 25..=70;
 
 /// Share of the actions without consequences that are told.
-const COLOR: f64 = 0.2;
+const COLOR: f64 = 0.1;
 
 /// How many spots a story opens with, and how many things may lie there; more would be a list to learn by heart.
 const SPOTS: usize = 1;
