@@ -141,8 +141,10 @@ struct Graph {
 
 impl Graph {
     fn read() -> Self {
+        // Other platforms' crates may never have been fetched: only those of the platform we build for are asked for.
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+            .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
             .current_dir(crate::root())
             .output()
             .expect("cargo runs");
