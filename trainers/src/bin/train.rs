@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use trainers::nn::init_torch;
+use trainers::nn::{exit_now, init_torch};
 use trainers::recipes::{RecipeError, bench, language_finetune};
 
 /// Trains a model as a recipe says.
@@ -61,8 +61,9 @@ fn main() -> ExitCode {
     // The second Ctrl-C does not wait for the checkpoint.
     let stop = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            exit_now(130);
         }
+        eprintln!("stopping after this step, with a checkpoint; once more stops at once");
     });
     if let Err(error) = stop {
         eprintln!("Ctrl-C will not write a checkpoint: {error}");

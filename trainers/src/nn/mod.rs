@@ -20,7 +20,7 @@ pub use generate::generate_greedy;
 pub use gguf::{Gguf, Metadata};
 pub use llama::{Llama, LlamaConfig, Packed};
 pub use lora::{KINDS, Lora, LoraConfig, Target};
-pub use runtime::{Precision, init_torch, native_bf16};
+pub use runtime::{Precision, exit_now, init_torch, native_bf16};
 pub use score::{DocumentNll, nll_per_document, score_choices, score_choices_ids};
 pub use tokenizer::Tokenizer;
 pub(crate) use weights::tensor_of;

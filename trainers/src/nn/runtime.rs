@@ -30,6 +30,17 @@ pub fn init_torch(threads: usize) {
     }
 }
 
+/// Ends the process at once, without running destructors: an orderly exit takes libtorch down under the threads that
+/// still compute, which is a segmentation fault.
+#[expect(
+    unsafe_code,
+    reason = "the standard library has no exit without destructors but abort"
+)]
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions; files written so far were handed to the system.
+    unsafe { libc::_exit(code) }
+}
+
 #[cfg(unix)]
 fn wait_passively() {
     use std::os::unix::process::CommandExt as _;

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
+use std::thread::sleep;
+use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -312,4 +315,55 @@ fn input_that_cannot_be_learnt_from_is_refused_before_training() {
     let error = run(&config, &options(&out.join("1"), false, None)).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains("--resume"), "{error}");
+}
+
+/// Once: a checkpoint, exit code 0. Twice: at once, and never by a crash while libtorch still computes.
+#[test]
+fn a_signal_ends_with_a_checkpoint_and_a_second_one_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("train.jsonl");
+    let line = r#"{"task":"t","parts":[{"text":"The cat","supervised":false},{"text":" sat.","supervised":true}],"source":"s"}"#;
+    fs::write(&file, line).unwrap();
+    let recipe = folder.path().join("recipe.toml");
+    fs::write(
+        &recipe,
+        "recipe = \"language_finetune\"\nsteps = 100000\newc.lambda = 0\n",
+    )
+    .unwrap();
+    let stopped_after = |signals: usize| {
+        let out = folder.path().join(signals.to_string());
+        let child = Command::new(env!("CARGO_BIN_EXE_train"))
+            .arg(&recipe)
+            .args([
+                "--threads",
+                "1",
+                "--set",
+                &format!("data=[{file:?}]"),
+                "--out",
+            ])
+            .arg(&out)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while fs::read(out.join("metrics.jsonl")).is_ok_and(|lines| lines.is_empty())
+            || !out.join("metrics.jsonl").exists()
+        {
+            sleep(Duration::from_millis(5));
+        }
+        for _ in 0..signals {
+            let kill = Command::new("kill").arg(child.id().to_string()).status();
+            assert!(kill.unwrap().success());
+            sleep(Duration::from_millis(5));
+        }
+        (
+            child.wait_with_output().unwrap(),
+            checkpoint::latest(&out.join("checkpoints")),
+        )
+    };
+    let (output, written) = stopped_after(1);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(written.is_some());
+    let (output, _) = stopped_after(2);
+    // 0: the first signal's checkpoint was written before the second arrived.
+    assert!(matches!(output.status.code(), Some(0 | 130)), "{output:?}");
 }
