@@ -8,6 +8,7 @@ use serde_json::Value;
 /// Each crate of the project and the crates of the project it may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("episode", &[]),
+    ("hand", &[]),
     ("sim", &["episode"]),
     ("agents", &["episode", "sim"]),
     ("dataset", &["episode"]),

@@ -1,0 +1,3 @@
+//! `hand`: look into models of hands.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! MuJoCo's XML, in a documented subset.
