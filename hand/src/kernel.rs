@@ -2,8 +2,11 @@
 //!
 //! Everything is a closed formula of the pose: no time step and no state. A model's names are resolved once into flat lists.
 
+pub(crate) mod extremes;
 pub mod muscle;
 mod wrap;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -153,17 +156,30 @@ impl Kernel {
         let mut next = 0;
         while next < order.len() {
             let parent = order[next];
-            order.extend(model.body.iter().filter(|b| b.parent == parent).map(|b| b.name.as_str()));
+            order.extend(
+                model
+                    .body
+                    .iter()
+                    .filter(|b| b.parent == parent)
+                    .map(|b| b.name.as_str()),
+            );
             next += 1;
         }
         let body_index = |name: &str| {
-            order.iter().position(|b| *b == name).expect("a checked model names its bodies")
+            order
+                .iter()
+                .position(|b| *b == name)
+                .expect("a checked model names its bodies")
         };
         let bodies: Vec<FixedBody> = order
             .iter()
             .map(|name| {
                 let body = model.body.iter().find(|b| b.name == *name);
-                let joints = model.joint.iter().enumerate().filter(|(_, j)| j.body == *name);
+                let joints = model
+                    .joint
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, j)| j.body == *name);
                 FixedBody {
                     parent: body.map_or(0, |b| body_index(&b.parent)),
                     pos: body.map_or([0.0; 3], |b| b.pos),
@@ -172,7 +188,11 @@ impl Kernel {
                 }
             })
             .collect();
-        let joints = model.joint.iter().map(|j| FixedJoint { kind: j.kind, axis: unit(j.axis), anchor: j.anchor });
+        let joints = model.joint.iter().map(|j| FixedJoint {
+            kind: j.kind,
+            axis: unit(j.axis),
+            anchor: j.anchor,
+        });
         let ancestors = |mut body: usize| {
             let mut found = Vec::new();
             while body != 0 {
@@ -188,18 +208,33 @@ impl Kernel {
             starts.chain(ends).collect::<Vec<_>>()
         };
         let point = |name: &str| {
-            let site = model.site.iter().find(|s| s.name == name).expect("a checked model names its sites");
-            Point { body: body_index(&site.body), pos: site.pos }
+            let site = model
+                .site
+                .iter()
+                .find(|s| s.name == name)
+                .expect("a checked model names its sites");
+            Point {
+                body: body_index(&site.body),
+                pos: site.pos,
+            }
         };
         let around = |shape: &str, side: Option<&str>| {
-            let shape = model.shape.iter().find(|s| s.name == shape).expect("a checked model names its shapes");
+            let shape = model
+                .shape
+                .iter()
+                .find(|s| s.name == shape)
+                .expect("a checked model names its shapes");
             let turn = matrix(unit_quat(shape.quat));
             let side = side.map(|side| apply_transposed(&turn, sub(point(side).pos, shape.pos)));
             Around {
                 body: body_index(&shape.body),
                 pos: shape.pos,
                 turn,
-                surface: Surface { sphere: shape.kind == ShapeKind::Sphere, radius: shape.size[0], side },
+                surface: Surface {
+                    sphere: shape.kind == ShapeKind::Sphere,
+                    radius: shape.size[0],
+                    side,
+                },
             }
         };
         let mut spans = Vec::new();
@@ -272,10 +307,25 @@ impl Kernel {
         for (muscle, activation) in self.muscles.iter().zip(&pose.act) {
             let mut arms = vec![0.0; self.joints.len()];
             let length = self.path(&frames, muscle, Some(&mut arms));
-            let velocity = arms.iter().zip(&pose.qvel).map(|(arm, rate)| arm * rate).sum();
-            let FixedMuscle { curves, peak_force, length_range, .. } = muscle;
-            let tension =
-                muscle::tension(curves, *peak_force, *length_range, length, velocity, *activation);
+            let velocity = arms
+                .iter()
+                .zip(&pose.qvel)
+                .map(|(arm, rate)| arm * rate)
+                .sum();
+            let FixedMuscle {
+                curves,
+                peak_force,
+                length_range,
+                ..
+            } = muscle;
+            let tension = muscle::tension(
+                curves,
+                *peak_force,
+                *length_range,
+                length,
+                velocity,
+                *activation,
+            );
             for (torque, arm) in answer.joint_torques.iter_mut().zip(&arms) {
                 *torque -= arm * tension;
             }
@@ -287,26 +337,44 @@ impl Kernel {
         Ok(answer)
     }
 
-    /// Lengths of all muscles' tendons at joint angles `qpos` (n_joints).
-    pub(crate) fn lengths(&self, qpos: &[f64]) -> Vec<f64> {
-        let frames = self.frames(qpos);
-        self.muscles.iter().map(|m| self.path(&frames, m, None)).collect()
+    /// The length of one muscle's tendon in metres at joint angles `qpos` (n_joints).
+    fn length(&self, muscle: usize, qpos: &[f64]) -> f64 {
+        self.path(&self.frames(qpos), &self.muscles[muscle], None)
+    }
+
+    /// The joints that can change the length of a muscle's tendon, sorted.
+    fn joints_under(&self, muscle: usize) -> Vec<usize> {
+        let spans = &self.spans[self.muscles[muscle].spans.clone()];
+        let parts = spans
+            .iter()
+            .flat_map(|span| [&span.direct, &span.before, &span.after]);
+        let joints: BTreeSet<usize> = parts.flatten().map(|(joint, _)| *joint).collect();
+        joints.into_iter().collect()
     }
 
     fn check(&self, pose: &Pose) -> Result<(), PoseError> {
         let (joints, muscles) = (self.joints.len(), self.muscles.len());
-        for (field, list, expected) in
-            [("qpos", &pose.qpos, joints), ("qvel", &pose.qvel, joints), ("act", &pose.act, muscles)]
-        {
+        for (field, list, expected) in [
+            ("qpos", &pose.qpos, joints),
+            ("qvel", &pose.qvel, joints),
+            ("act", &pose.act, muscles),
+        ] {
             if list.len() != expected {
-                return Err(PoseError::Count { field, found: list.len(), expected });
+                return Err(PoseError::Count {
+                    field,
+                    found: list.len(),
+                    expected,
+                });
             }
             if let Some(index) = list.iter().position(|x| !x.is_finite()) {
                 return Err(PoseError::NotFinite { field, index });
             }
         }
         match pose.act.iter().position(|a| !(0.0..=1.0).contains(a)) {
-            Some(index) => Err(PoseError::Activation { index, value: pose.act[index] }),
+            Some(index) => Err(PoseError::Activation {
+                index,
+                value: pose.act[index],
+            }),
             None => Ok(()),
         }
     }
@@ -322,7 +390,10 @@ impl Kernel {
             anchor: vec![[0.0; 3]; self.joints.len()],
         };
         for (i, body) in self.bodies.iter().enumerate().skip(1) {
-            let mut pos = add(frames.pos[body.parent], apply(&frames.turn[body.parent], body.pos));
+            let mut pos = add(
+                frames.pos[body.parent],
+                apply(&frames.turn[body.parent], body.pos),
+            );
             let mut quat = turn(quats[body.parent], body.quat);
             for &j in &body.joints {
                 let joint = &self.joints[j];
@@ -366,7 +437,10 @@ impl Kernel {
             let (a, b) = (place(span.from), place(span.to));
             let touch = span.around.as_ref().and_then(|around| {
                 let turn = product(&frames.turn[around.body], &around.turn);
-                let centre = place(Point { body: around.body, pos: around.pos });
+                let centre = place(Point {
+                    body: around.body,
+                    pos: around.pos,
+                });
                 let local = |p: V3| apply_transposed(&turn, sub(p, centre));
                 let touch = around.surface.touch(local(a), local(b))?;
                 let lift = |p: V3| add(centre, apply(&turn, p));

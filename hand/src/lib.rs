@@ -22,3 +22,6 @@ mod math;
 
 /// The model file of MyoHand: 23 joints, 39 muscles.
 pub const MYOHAND: &str = include_str!("../../assets/hand/myohand.toml");
+
+/// The model file of a robot hand of our own design: 24 joints, each turned by a motor.
+pub const ROBOT_HAND: &str = include_str!("../../assets/hand/robot.toml");

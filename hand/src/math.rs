@@ -73,6 +73,19 @@ pub(crate) fn product(a: &M3, b: &M3) -> M3 {
     a.map(|row| apply_transposed(b, row))
 }
 
+pub(crate) fn sum(a: &M3, b: &M3) -> M3 {
+    [0, 1, 2].map(|i| add(a[i], b[i]))
+}
+
+pub(crate) fn outer(a: V3, b: V3) -> M3 {
+    a.map(|x| scale(b, x))
+}
+
+/// The unit matrix times a number.
+pub(crate) fn identity(times: f64) -> M3 {
+    [[times, 0.0, 0.0], [0.0, times, 0.0], [0.0, 0.0, times]]
+}
+
 /// The product of two turns: first `b`, then `a`.
 pub(crate) fn turn(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
     [
@@ -92,6 +105,54 @@ pub(crate) fn around(axis: V3, angle: f64) -> [f64; 4] {
         axis[1] * s,
         axis[2] * s,
     ]
+}
+
+/// The turn that takes the z axis to `to`, on the shortest way.
+pub(crate) fn from_z(to: V3) -> [f64; 4] {
+    let axis = cross([0.0, 0.0, 1.0], to);
+    let sine = norm(axis);
+    let axis = if sine < 1e-10 {
+        [1.0, 0.0, 0.0]
+    } else {
+        scale(axis, 1.0 / sine)
+    };
+    around(axis, libm::atan2(sine, to[2]))
+}
+
+/// The turn of a matrix with determinant 1.
+pub(crate) fn quat_of(m: &M3) -> [f64; 4] {
+    let trace = m[0][0] + m[1][1] + m[2][2];
+    // Four ways to the same turn; the one with the largest number under its root loses no digits.
+    let squares = [trace, m[0][0], m[1][1], m[2][2]];
+    let largest = (1..4).fold(
+        0,
+        |best, i| {
+            if squares[i] > squares[best] { i } else { best }
+        },
+    );
+    let [x, y, z] = [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]];
+    let quat = match largest {
+        0 => [1.0 + trace, x, y, z],
+        1 => [
+            x,
+            1.0 + 2.0 * m[0][0] - trace,
+            m[0][1] + m[1][0],
+            m[0][2] + m[2][0],
+        ],
+        2 => [
+            y,
+            m[0][1] + m[1][0],
+            1.0 + 2.0 * m[1][1] - trace,
+            m[1][2] + m[2][1],
+        ],
+        _ => [
+            z,
+            m[0][2] + m[2][0],
+            m[1][2] + m[2][1],
+            1.0 + 2.0 * m[2][2] - trace,
+        ],
+    };
+    unit_quat(quat)
 }
 
 pub(crate) fn unit_quat(q: [f64; 4]) -> [f64; 4] {

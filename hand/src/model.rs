@@ -9,6 +9,7 @@ mod load;
 
 use serde::{Deserialize, Serialize};
 
+pub use import::{Imported, import};
 pub use load::{ModelError, load, load_text, save};
 
 /// The first line of every model file of this version.
@@ -98,7 +99,7 @@ pub struct Joint {
     /// The axis in the body; need not have length 1.
     pub axis: [f64; 3],
     /// A point of the axis in the body.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub anchor: [f64; 3],
     /// Lowest and highest value (radians or metres); without it, the joint has no limits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +145,7 @@ pub struct Shape {
     /// plane).
     pub size: Vec<f64>,
     /// Its centre in the body.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub pos: [f64; 3],
     /// How it is turned in the body.
     #[serde(default = "no_turn", skip_serializing_if = "is_no_turn")]
@@ -246,7 +247,7 @@ pub struct Muscle {
     /// The same as shortest and longest path within the joints' limits (parameter set `calibrated`).
     pub calibrated_range: [f64; 2],
     /// The forms of its curves.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Curves::are_usual")]
     pub curves: Curves,
 }
 
@@ -336,6 +337,23 @@ impl Default for Curves {
     }
 }
 
+impl Curves {
+    fn are_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl ShapeKind {
+    /// How many numbers its size has.
+    pub fn numbers(self) -> usize {
+        match self {
+            Self::Sphere => 1,
+            Self::Capsule | Self::Cylinder => 2,
+            Self::Box | Self::Ellipsoid | Self::Plane => 3,
+        }
+    }
+}
+
 impl Muscle {
     /// The length range that counts.
     pub fn length_range(&self, parameters: ParameterSet) -> [f64; 2] {
@@ -360,4 +378,8 @@ fn no_turn() -> [f64; 4] {
 
 fn is_no_turn(quat: &[f64; 4]) -> bool {
     *quat == no_turn()
+}
+
+fn is_zero(vector: &[f64; 3]) -> bool {
+    *vector == [0.0; 3]
 }

@@ -72,10 +72,19 @@ impl Surface {
         }
         // The two ways round; the better one must not cross itself.
         let tangents = |sign: f64| {
-            let (s0, s1) = (sign * r * (q0 - r * r).sqrt(), sign * r * (q1 - r * r).sqrt());
+            let (s0, s1) = (
+                sign * r * (q0 - r * r).sqrt(),
+                sign * r * (q1 - r * r).sqrt(),
+            );
             (
-                [(d0[0] * r * r + s0 * d0[1]) / q0, (d0[1] * r * r - s0 * d0[0]) / q0],
-                [(d1[0] * r * r - s1 * d1[1]) / q1, (d1[1] * r * r + s1 * d1[0]) / q1],
+                [
+                    (d0[0] * r * r + s0 * d0[1]) / q0,
+                    (d0[1] * r * r - s0 * d0[0]) / q0,
+                ],
+                [
+                    (d1[0] * r * r - s1 * d1[1]) / q1,
+                    (d1[1] * r * r + s1 * d1[0]) / q1,
+                ],
             )
         };
         let rate = |(t0, t1): ([f64; 2], [f64; 2])| {
@@ -111,7 +120,11 @@ impl Surface {
         let arc = r * angle;
         if self.sphere {
             let lift = |t: [f64; 2]| add(scale(x_axis, t[0]), scale(y_axis, t[1]));
-            return Some(Touch { first: lift(t0), last: lift(t1), arc });
+            return Some(Touch {
+                first: lift(t0),
+                last: lift(t1),
+                arc,
+            });
         }
         // Along a cylinder's axis, height grows evenly with the way.
         let (l0, l1) = (distance2(d0, t0), distance2(d1, t1));
@@ -159,13 +172,20 @@ impl Surface {
             let (l0, l1) = (norm(sub(q0, point)), norm(sub(q1, point)));
             point[2] = p0[2] + (p1[2] - p0[2]) * l0 / (l0 + l1);
         }
-        Some(Touch { first: point, last: point, arc: 0.0 })
+        Some(Touch {
+            first: point,
+            last: point,
+            arc: 0.0,
+        })
     }
 }
 
 /// Whether the stretches from `a0` to `a1` and from `b0` to `b1` cross.
 fn crosses(a0: [f64; 2], a1: [f64; 2], b0: [f64; 2], b1: [f64; 2]) -> bool {
-    let (a, b) = ([a1[0] - a0[0], a1[1] - a0[1]], [b1[0] - b0[0], b1[1] - b0[1]]);
+    let (a, b) = (
+        [a1[0] - a0[0], a1[1] - a0[1]],
+        [b1[0] - b0[0], b1[1] - b0[1]],
+    );
     let c = [a0[0] - b0[0], a0[1] - b0[1]];
     let det = b[1] * a[0] - b[0] * a[1];
     if det.abs() <= GRAZING_SINE * (dot2(a, a) * dot2(b, b)).sqrt() {

@@ -1,3 +1,0 @@
-//! `hand`: look into models of hands.
-
-fn main() {}
