@@ -15,7 +15,7 @@ use crate::math::{
     turn, unit, unit_quat,
 };
 use crate::model::{Curves, JointKind, Model, ParameterSet, PathPoint, ShapeKind};
-use wrap::Surface;
+use wrap::{Inside, Surface};
 
 /// A model made ready for computing.
 #[derive(Clone, Debug)]
@@ -234,6 +234,10 @@ impl Kernel {
                     sphere: shape.kind == ShapeKind::Sphere,
                     radius: shape.size[0],
                     side,
+                    inside: match parameters {
+                        ParameterSet::Compat => Inside::AsMuJoCo,
+                        ParameterSet::Calibrated => Inside::Exact,
+                    },
                 },
             }
         };

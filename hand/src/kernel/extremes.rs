@@ -18,8 +18,8 @@ const PER_METRE: f64 = 1e6;
 /// Shortest and longest length of each muscle's tendon, in metres (n_muscles). A hinge without limits turns all the way round; a
 /// slide without limits stays where it is.
 pub(crate) fn of_paths(model: &Model) -> Vec<[f64; 2]> {
-    // Both parameter sets have the same paths.
-    let kernel = Kernel::new(model, ParameterSet::Compat);
+    // The set whose ranges are wanted has no part in the paths.
+    let kernel = Kernel::new(model, ParameterSet::Calibrated);
     let free = |kind| {
         if kind == JointKind::Hinge {
             std::f64::consts::PI
