@@ -32,6 +32,17 @@ def is_libtorch(name):
     return name in TORCH_LIBRARIES or name.startswith("torch/include/") or name.endswith(".dist-info/licenses/LICENSE")
 
 
+def is_myohand(name):
+    """The hand's XML, the scene that it includes, and the two meshes whose inertia the XML leaves to the compiler."""
+    inside = name.removeprefix("myosuite/simhive/myo_sim/")
+    return inside.startswith("hand/") or inside in (
+        "LICENSE",
+        "scene/myosuite_scene.xml",
+        "meshes/capitate.stl",
+        "meshes/lunate.stl",
+    )
+
+
 # part: what it is, (package, version, sha256 of its wheel)…, which members are kept, room it needs while unpacking
 PARTS = {
     "libtorch": (
@@ -56,7 +67,15 @@ PARTS = {
         lambda name: "/data/" in name and name.endswith(".json"),
         40,
     ),
+    "myohand": (
+        "MyoHand as MuJoCo XML (for tests)",
+        [("myosuite", "2.12.2", "bec0133d9d4ba0249aeccdd7de632eead4749436ffb4e5a3c44a8f9cedafd9ea")],
+        is_myohand,
+        120,
+    ),
 }
+# Parts that only tests need: fetched when named with --only, as the test does.
+FOR_TESTS = {"myohand"}
 
 
 JARGON = ("jargon-text", "4.4.7-4.1", "17d05997e30eb3d5d6713929b8e2f81b63a5f50073858ad2a06701c71f54dcdb")
@@ -68,7 +87,7 @@ def main():
     only = arguments.parse_args().only
     cache = cache_folder()
     for name, (title, packages, keep, megabytes) in PARTS.items():
-        if only and name not in only:
+        if name not in only if only else name in FOR_TESTS:
             continue
         stamp = json.dumps(packages)
         if (cache / name / ".complete").is_file() and (cache / name / ".complete").read_text() == stamp:

@@ -341,6 +341,11 @@ impl Kernel {
         Ok(answer)
     }
 
+    /// How fast a muscle's activation follows its excitation, per second.
+    pub fn activation_rate(&self, muscle: usize, excitation: f64, activation: f64) -> f64 {
+        muscle::activation_rate(&self.muscles[muscle].curves, excitation, activation)
+    }
+
     /// The length of one muscle's tendon in metres at joint angles `qpos` (n_joints).
     fn length(&self, muscle: usize, qpos: &[f64]) -> f64 {
         self.path(&self.frames(qpos), &self.muscles[muscle], None)

@@ -4,6 +4,7 @@
 //! `[[torque]]`, `[[position]]`); the fields are those of the types below. The body `world` is there without being listed.
 //! The angles of a pose are in the order of the joints in the file, the activations in the order of the muscles.
 
+mod check;
 mod import;
 mod load;
 

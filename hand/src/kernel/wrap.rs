@@ -226,7 +226,10 @@ impl Surface {
         let turned = libm::asin(z) - libm::asin(ratio * z);
         let x = unit(from);
         let y = unit(sub(to, scale(x, dot(to, x))));
-        Some(add(scale(x, r * libm::cos(turned)), scale(y, r * libm::sin(turned))))
+        Some(add(
+            scale(x, r * libm::cos(turned)),
+            scale(y, r * libm::sin(turned)),
+        ))
     }
 }
 

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Body, Contact, Curves, Joint, JointKind, Model, ModelError, Muscle, PathPoint, Position,
-    SCHEMA, Shape, ShapeKind, Site, Tendon, Torque, load,
+    SCHEMA, Shape, ShapeKind, Site, Tendon, Torque, check,
 };
 use crate::kernel::extremes;
 use crate::math::{V3, add, around, cross, dot, from_z, norm, quat_of, scale, sub, turn, unit};
@@ -685,7 +685,7 @@ impl Importer {
                 .map(|point| self.path_point(point))
                 .collect::<Result<_, _>>()?;
             let tendon = Tendon { name, path };
-            load::check_path(&self.model, &tendon).map_err(|reason| child.wrong(reason))?;
+            check::check_path(&self.model, &tendon).map_err(|reason| child.wrong(reason))?;
             self.model.tendon.push(tendon);
         }
         Ok(())
@@ -1013,7 +1013,7 @@ impl Importer {
                 muscle.compat_range = range;
             }
         }
-        load::check(&self.model).map_err(|(_, _, reason)| root.wrong(reason))?;
+        check::check(&self.model).map_err(|wrong| root.wrong(wrong.reason))?;
         let left_out = self
             .left_out
             .iter()

@@ -195,14 +195,14 @@ fn draw_panel(svg: &mut String, panel: &Panel, x_label: &str, xs: &[f64], top: f
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
             points.join(" ")
         );
-        if !name.is_empty() {
-            let _ = writeln!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{color}\">{name}</text>",
-                right - 6.0,
-                top - 6.0 - 14.0 * (panel.curves.len() - 1 - k) as f64
-            );
-        }
+        // Names stand in a row above the panel, the last at its right end.
+        let after = (panel.curves.len() - 1 - k) as f64;
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{color}\">{name}</text>",
+            right - 64.0 * after,
+            top - 8.0,
+        );
     }
 }
 

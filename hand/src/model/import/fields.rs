@@ -85,12 +85,10 @@ impl<'a> Fields<'a> {
         let Some(attribute) = self.take(name) else {
             return Ok(default);
         };
-        let reason = || attribute.wrong(self.element, "is no whole number from 0 on");
-        attribute
-            .value
-            .trim()
-            .parse()
-            .map_err(|_: std::num::ParseIntError| reason())
+        let Ok(number) = attribute.value.trim().parse() else {
+            return Err(attribute.wrong(self.element, "is no whole number from 0 on"));
+        };
+        Ok(number)
     }
 
     /// One of a few words, by what it stands for.
