@@ -28,7 +28,8 @@ pub struct Model {
     pub timestep: f64,
     /// Metres per second squared, in the world.
     pub gravity: [f64; 3],
-    /// Pairs of bodies that never touch each other.
+    /// Pairs of bodies that never touch each other. Bodies without a joint between them, and those with only the joints of one
+    /// body between them, never touch anyway.
     #[serde(default)]
     pub exclude: Vec<[String; 2]>,
     /// Rigid parts, in any order.

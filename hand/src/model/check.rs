@@ -9,7 +9,7 @@ use super::{
     Body, Inertial, Joint, Model, Muscle, PathPoint, Position, SCHEMA, Shape, ShapeKind, Site,
     Tendon, Torque,
 };
-use crate::math::eigen;
+use crate::math::{apply_transposed, eigen, matrix, sub};
 
 /// What is wrong with a model.
 pub(super) struct Wrong {
@@ -138,6 +138,15 @@ pub(super) fn check_path(model: &Model, tendon: &Tendon) -> Result<(), String> {
             return Err(format!(
                 "the side \"{}\" must lie on body \"{}\"",
                 side.name, shape.body
+            ));
+        }
+        let [x, y, z] = apply_transposed(&matrix(shape.quat), sub(side.pos, shape.pos));
+        let on_axis =
+            shape.kind == ShapeKind::Cylinder && x.hypot(y) < 1e-9 && z.abs() >= shape.size[0];
+        if on_axis {
+            return Err(format!(
+                "the side \"{}\" is on the axis of \"{}\"",
+                side.name, shape.name
             ));
         }
     }

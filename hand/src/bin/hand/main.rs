@@ -168,9 +168,13 @@ fn load(path: Option<&Path>) -> Result<Model, Failure> {
 
 fn write(out: Option<&Path>, text: &str) -> Result<(), Failure> {
     match out {
-        Some(path) => std::fs::write(path, text).map_err(|error| {
-            Failure::Output(format!("{} cannot be written: {error}", path.display()))
-        }),
+        Some(path) => {
+            std::fs::write(path, text).map_err(|error| {
+                Failure::Output(format!("{} cannot be written: {error}", path.display()))
+            })?;
+            eprintln!("written: {}", path.display());
+            Ok(())
+        }
         None => match std::io::stdout().write_all(text.as_bytes()) {
             // The reader has seen enough, as `head` does.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
