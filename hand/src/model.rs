@@ -29,7 +29,7 @@ pub struct Model {
     /// Metres per second squared, in the world.
     pub gravity: [f64; 3],
     /// Pairs of bodies that never touch each other. Bodies without a joint between them, and those with only the joints of one
-    /// body between them, never touch anyway.
+    /// body between them, never touch anyway, unless one of them cannot move.
     #[serde(default)]
     pub exclude: Vec<[String; 2]>,
     /// Rigid parts, in any order.

@@ -20,7 +20,7 @@ With --calibrated, the muscles' length ranges are `calibrated_range` of our mode
 
 What is exact: everything above is a closed formula of (qpos, qvel, act) in float64, without time step or solver, except the contact
 point of the 12 inside wraps, which MuJoCo finds by at most 20 Newton steps to 1e-6 in its variable (measured against an independent
-implementation of the same steps: lengths within 5e-14 m). In narrow windows of poses those steps give up, and MuJoCo takes the
+implementation of the same steps: lengths within 1e-11 m). In narrow windows of poses those steps give up, and MuJoCo takes the
 middle of the two ends: lengths are wrong by 0.1 to 1.3 mm there. Results are rounded to --digits too. Contacts and constraints do not enter.
 
 Left out unless --keep-all: poses where a small turn makes a moment arm jump, because a tendon there changes between two ways round
