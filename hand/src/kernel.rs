@@ -1,33 +1,25 @@
 //! From joint angles, velocities and activations to tendon lengths, moment arms, muscle forces and joint torques.
 //!
-//! Everything is a closed formula of the pose: no time step and no state. A model's names are resolved once into flat lists.
+//! Everything is a closed formula of the pose: no time step and no state. It is the solver's own code in double precision.
 
 pub(crate) mod extremes;
-pub mod muscle;
-mod wrap;
-
-use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::math::{
-    M3, V3, add, apply, apply_transposed, around, cross, dot, matrix, norm, product, scale, sub,
-    turn, unit, unit_quat,
-};
-use crate::model::{Curves, JointKind, Model, ParameterSet, PathPoint, ShapeKind};
-use wrap::{Inside, Surface};
+use crate::dynamics::{Workspace, kinematics, point};
+use crate::lanes::V3;
+use crate::mechanism::{Inside, Mechanism, Place};
+use crate::model::{Model, ParameterSet};
+use crate::muscle::{activation_rate, tension};
+use crate::tendon::{path, place_wraps, stretches};
 
 /// A model made ready for computing.
 #[derive(Clone, Debug)]
 pub struct Kernel {
+    mechanism: Mechanism<f64>,
     joint_names: Vec<String>,
     muscle_names: Vec<String>,
-    /// Parents before children; 0 is the world.
-    bodies: Vec<FixedBody>,
-    joints: Vec<FixedJoint>,
-    /// All tendons' spans, one tendon after the other.
-    spans: Vec<Span>,
-    muscles: Vec<FixedMuscle>,
+    places: Vec<(String, Place)>,
 }
 
 /// What a muscle's answer is computed from. Angles in the order of the model's joints.
@@ -87,200 +79,47 @@ pub enum PoseError {
     },
 }
 
-#[derive(Clone, Debug)]
-struct FixedBody {
-    parent: usize,
-    pos: V3,
-    quat: [f64; 4],
-    joints: Vec<usize>,
+/// Where a body is, in the world.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BodyPose {
+    /// Its origin, in metres.
+    pub pos: [f64; 3],
+    /// Its axes, as the rows of the matrix that takes vectors of the body to the world.
+    pub turn: [[f64; 3]; 3],
 }
 
-#[derive(Clone, Debug)]
-struct FixedJoint {
-    kind: JointKind,
-    axis: V3,
-    anchor: V3,
-}
-
-#[derive(Clone, Debug)]
-struct FixedMuscle {
-    /// Its tendon's part of `spans`.
-    spans: std::ops::Range<usize>,
-    peak_force: f64,
-    length_range: [f64; 2],
-    curves: Curves,
-}
-
-/// The way between two sites, around at most one shape.
-#[derive(Clone, Debug)]
-struct Span {
-    from: Point,
-    to: Point,
-    around: Option<Around>,
-    /// The joints between the two bodies of each straight part; +1 moves its end, -1 its start.
-    direct: Vec<(usize, f64)>,
-    before: Vec<(usize, f64)>,
-    after: Vec<(usize, f64)>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    body: usize,
-    pos: V3,
-}
-
-#[derive(Clone, Debug)]
-struct Around {
-    body: usize,
-    pos: V3,
-    turn: M3,
-    surface: Surface,
-}
-
-/// Where bodies and joints are in the world.
-struct Frames {
-    pos: Vec<V3>,
-    turn: Vec<M3>,
-    axis: Vec<V3>,
-    anchor: Vec<V3>,
+/// A stretch of a tendon between two bodies: each end is pulled toward the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stretch {
+    /// The muscle that pulls.
+    pub muscle: usize,
+    /// The joints that carry the body of the first end, by the last of them; none: the world.
+    pub from_joint: Option<usize>,
+    /// The same of the second end.
+    pub to_joint: Option<usize>,
+    /// The first end, in metres, in the world.
+    pub from: [f64; 3],
+    /// The second end.
+    pub to: [f64; 3],
 }
 
 impl Kernel {
-    /// Prepares a model that was loaded, with one of its parameter sets.
+    /// Prepares a model that was loaded, with one of its parameter sets. `Compat` also takes over where MuJoCo's search for the
+    /// contact along the inside of a surface gives up.
     ///
     /// # Panics
     /// When the model was made by hand and names what is not there.
     pub fn new(model: &Model, parameters: ParameterSet) -> Self {
-        // Parents first.
-        let mut order: Vec<&str> = vec!["world"];
-        let mut next = 0;
-        while next < order.len() {
-            let parent = order[next];
-            order.extend(
-                model
-                    .body
-                    .iter()
-                    .filter(|b| b.parent == parent)
-                    .map(|b| b.name.as_str()),
-            );
-            next += 1;
-        }
-        let body_index = |name: &str| {
-            order
-                .iter()
-                .position(|b| *b == name)
-                .expect("a checked model names its bodies")
+        let inside = match parameters {
+            ParameterSet::Compat => Inside::AsMuJoCo,
+            ParameterSet::Calibrated => Inside::Exact,
         };
-        let bodies: Vec<FixedBody> = order
-            .iter()
-            .map(|name| {
-                let body = model.body.iter().find(|b| b.name == *name);
-                let joints = model
-                    .joint
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, j)| j.body == *name);
-                FixedBody {
-                    parent: body.map_or(0, |b| body_index(&b.parent)),
-                    pos: body.map_or([0.0; 3], |b| b.pos),
-                    quat: body.map_or([1.0, 0.0, 0.0, 0.0], |b| unit_quat(b.quat)),
-                    joints: joints.map(|(i, _)| i).collect(),
-                }
-            })
-            .collect();
-        let joints = model.joint.iter().map(|j| FixedJoint {
-            kind: j.kind,
-            axis: unit(j.axis),
-            anchor: j.anchor,
-        });
-        let ancestors = |mut body: usize| {
-            let mut found = Vec::new();
-            while body != 0 {
-                found.extend_from_slice(&bodies[body].joints);
-                body = bodies[body].parent;
-            }
-            found
-        };
-        let between = |from: usize, to: usize| {
-            let (from, to) = (ancestors(from), ancestors(to));
-            let starts = from.iter().filter(|j| !to.contains(j)).map(|j| (*j, -1.0));
-            let ends = to.iter().filter(|j| !from.contains(j)).map(|j| (*j, 1.0));
-            starts.chain(ends).collect::<Vec<_>>()
-        };
-        let point = |name: &str| {
-            let site = model
-                .site
-                .iter()
-                .find(|s| s.name == name)
-                .expect("a checked model names its sites");
-            Point {
-                body: body_index(&site.body),
-                pos: site.pos,
-            }
-        };
-        let around = |shape: &str, side: Option<&str>| {
-            let shape = model
-                .shape
-                .iter()
-                .find(|s| s.name == shape)
-                .expect("a checked model names its shapes");
-            let turn = matrix(unit_quat(shape.quat));
-            let side = side.map(|side| apply_transposed(&turn, sub(point(side).pos, shape.pos)));
-            Around {
-                body: body_index(&shape.body),
-                pos: shape.pos,
-                turn,
-                surface: Surface {
-                    sphere: shape.kind == ShapeKind::Sphere,
-                    radius: shape.size[0],
-                    side,
-                    inside: match parameters {
-                        ParameterSet::Compat => Inside::AsMuJoCo,
-                        ParameterSet::Calibrated => Inside::Exact,
-                    },
-                },
-            }
-        };
-        let mut spans = Vec::new();
-        let mut muscles = Vec::new();
-        for muscle in &model.muscle {
-            let tendon = model.tendon.iter().find(|t| t.name == muscle.tendon);
-            let first = spans.len();
-            let (mut from, mut wrap) = (None, None);
-            for part in &tendon.expect("a checked model names its tendons").path {
-                match part {
-                    PathPoint::Wrap { shape, side } => wrap = Some(around(shape, side.as_deref())),
-                    PathPoint::Site(name) => {
-                        let to = point(name);
-                        if let Some(from) = from.replace(to) {
-                            let around: Option<Around> = wrap.take();
-                            let middle = around.as_ref().map_or(from.body, |a| a.body);
-                            spans.push(Span {
-                                direct: between(from.body, to.body),
-                                before: between(from.body, middle),
-                                after: between(middle, to.body),
-                                from,
-                                to,
-                                around,
-                            });
-                        }
-                    }
-                }
-            }
-            muscles.push(FixedMuscle {
-                spans: first..spans.len(),
-                peak_force: muscle.peak_force,
-                length_range: muscle.length_range(parameters),
-                curves: muscle.curves,
-            });
-        }
+        let (mechanism, places) = Mechanism::with_places(model, parameters, inside);
         Self {
+            mechanism,
             joint_names: model.joint.iter().map(|j| j.name.clone()).collect(),
             muscle_names: model.muscle.iter().map(|m| m.name.clone()).collect(),
-            joints: joints.collect(),
-            bodies,
-            spans,
-            muscles,
+            places,
         }
     }
 
@@ -300,69 +139,107 @@ impl Kernel {
     /// When the pose has the wrong number of numbers, one that is not finite, or an activation outside 0 to 1.
     pub fn evaluate(&self, pose: &Pose) -> Result<Answer, PoseError> {
         self.check(pose)?;
-        let frames = self.frames(&pose.qpos);
+        let m = &self.mechanism;
+        let mut w = self.placed(&pose.qpos);
+        for (joint, &k) in m.dof_of_joint.iter().enumerate() {
+            w.qd[k] = pose.qvel[joint];
+        }
         let mut answer = Answer {
             lengths: Vec::new(),
             velocities: Vec::new(),
             moment_arms: Vec::new(),
             tensions: Vec::new(),
-            joint_torques: vec![0.0; self.joints.len()],
+            joint_torques: vec![0.0; self.joint_names.len()],
         };
-        for (muscle, activation) in self.muscles.iter().zip(&pose.act) {
-            let mut arms = vec![0.0; self.joints.len()];
-            let length = self.path(&frames, muscle, Some(&mut arms));
-            let velocity = arms
-                .iter()
-                .zip(&pose.qvel)
-                .map(|(arm, rate)| arm * rate)
-                .sum();
-            let FixedMuscle {
-                curves,
-                peak_force,
-                length_range,
-                ..
-            } = muscle;
-            let tension = muscle::tension(
-                curves,
-                *peak_force,
-                *length_range,
-                length,
-                velocity,
-                *activation,
-            );
+        for (i, muscle) in m.muscles.iter().enumerate() {
+            path(m, &mut w, i);
+            let tension = tension(muscle, w.length[i], w.stretch[i], pose.act[i]);
+            let tendon = &m.tendons[i];
+            let mut arms = vec![0.0; self.joint_names.len()];
+            for (place, &k) in tendon.dofs.iter().enumerate() {
+                arms[m.dofs[k].joint] = w.arms[tendon.arms + place];
+            }
             for (torque, arm) in answer.joint_torques.iter_mut().zip(&arms) {
                 *torque -= arm * tension;
             }
-            answer.lengths.push(length);
-            answer.velocities.push(velocity);
+            answer.lengths.push(w.length[i]);
+            answer.velocities.push(w.stretch[i]);
             answer.moment_arms.push(arms);
             answer.tensions.push(tension);
         }
         Ok(answer)
     }
 
+    /// Where a body is at joint angles `qpos` (n_joints); none if there is no body of that name.
+    pub fn body(&self, name: &str, qpos: &[f64]) -> Option<BodyPose> {
+        let place = self.places.iter().find(|(body, _)| body == name)?.1;
+        let w = self.placed(qpos);
+        let at = point(&w, place.link, &place.pos) + w.origin;
+        let turn = w.turn[place.link].product(&place.turn).0;
+        Some(BodyPose {
+            pos: [at.0, at.1, at.2],
+            turn: [0, 1, 2].map(|row| [0, 1, 2].map(|column| turn[3 * row + column])),
+        })
+    }
+
+    /// All straight parts of all muscles' tendons that join bodies which move against each other, at joint angles `qpos`
+    /// (n_joints): what an engine with point forces needs.
+    pub fn stretches(&self, qpos: &[f64]) -> Vec<Stretch> {
+        let m = &self.mechanism;
+        let w = self.placed(qpos);
+        let last_joint = |link: usize| m.links[link].chain.last().map(|k| m.dofs[*k].joint);
+        let world = |at: V3<f64>| {
+            let V3(x, y, z) = at + w.origin;
+            [x, y, z]
+        };
+        let mut found = Vec::new();
+        for muscle in 0..m.muscles.len() {
+            stretches(m, &w, muscle, &mut |from_link, from, to_link, to| {
+                found.push(Stretch {
+                    muscle,
+                    from_joint: last_joint(from_link),
+                    to_joint: last_joint(to_link),
+                    from: world(from),
+                    to: world(to),
+                });
+            });
+        }
+        found
+    }
+
     /// How fast a muscle's activation follows its excitation, per second.
     pub fn activation_rate(&self, muscle: usize, excitation: f64, activation: f64) -> f64 {
-        muscle::activation_rate(&self.muscles[muscle].curves, excitation, activation)
+        activation_rate(&self.mechanism.muscles[muscle], excitation, activation)
     }
 
     /// The length of one muscle's tendon in metres at joint angles `qpos` (n_joints).
     fn length(&self, muscle: usize, qpos: &[f64]) -> f64 {
-        self.path(&self.frames(qpos), &self.muscles[muscle], None)
+        let mut w = self.placed(qpos);
+        path(&self.mechanism, &mut w, muscle);
+        w.length[muscle]
     }
 
     /// The joints that can change the length of a muscle's tendon, sorted.
     fn joints_under(&self, muscle: usize) -> Vec<usize> {
-        let spans = &self.spans[self.muscles[muscle].spans.clone()];
-        let parts = spans
-            .iter()
-            .flat_map(|span| [&span.direct, &span.before, &span.after]);
-        let joints: BTreeSet<usize> = parts.flatten().map(|(joint, _)| *joint).collect();
-        joints.into_iter().collect()
+        let dofs = &self.mechanism.tendons[muscle].dofs;
+        let mut joints: Vec<usize> = dofs.iter().map(|k| self.mechanism.dofs[*k].joint).collect();
+        joints.sort_unstable();
+        joints
+    }
+
+    fn placed(&self, qpos: &[f64]) -> Workspace<f64> {
+        let m = &self.mechanism;
+        let mut w = Workspace::new(m);
+        for (joint, &k) in m.dof_of_joint.iter().enumerate() {
+            w.q[k] = qpos[joint];
+        }
+        kinematics(m, &mut w);
+        place_wraps(m, &mut w);
+        w
     }
 
     fn check(&self, pose: &Pose) -> Result<(), PoseError> {
-        let (joints, muscles) = (self.joints.len(), self.muscles.len());
+        let (joints, muscles) = (self.joint_names.len(), self.muscle_names.len());
         for (field, list, expected) in [
             ("qpos", &pose.qpos, joints),
             ("qvel", &pose.qvel, joints),
@@ -386,82 +263,5 @@ impl Kernel {
             }),
             None => Ok(()),
         }
-    }
-
-    /// Forward kinematics: the joints of a body turn it one after the other, each around its own anchor.
-    fn frames(&self, qpos: &[f64]) -> Frames {
-        let identity = matrix([1.0, 0.0, 0.0, 0.0]);
-        let mut quats = vec![[1.0, 0.0, 0.0, 0.0]; self.bodies.len()];
-        let mut frames = Frames {
-            pos: vec![[0.0; 3]; self.bodies.len()],
-            turn: vec![identity; self.bodies.len()],
-            axis: vec![[0.0; 3]; self.joints.len()],
-            anchor: vec![[0.0; 3]; self.joints.len()],
-        };
-        for (i, body) in self.bodies.iter().enumerate().skip(1) {
-            let mut pos = add(
-                frames.pos[body.parent],
-                apply(&frames.turn[body.parent], body.pos),
-            );
-            let mut quat = turn(quats[body.parent], body.quat);
-            for &j in &body.joints {
-                let joint = &self.joints[j];
-                let rotation = matrix(quat);
-                frames.axis[j] = apply(&rotation, joint.axis);
-                frames.anchor[j] = add(pos, apply(&rotation, joint.anchor));
-                match joint.kind {
-                    JointKind::Slide => pos = add(pos, scale(frames.axis[j], qpos[j])),
-                    JointKind::Hinge => {
-                        quat = turn(quat, around(joint.axis, qpos[j]));
-                        pos = sub(frames.anchor[j], apply(&matrix(quat), joint.anchor));
-                    }
-                }
-            }
-            quats[i] = unit_quat(quat);
-            (frames.pos[i], frames.turn[i]) = (pos, matrix(quats[i]));
-        }
-        frames
-    }
-
-    /// A tendon's length in metres; adds its change by joint to `arms` (n_joints).
-    fn path(&self, frames: &Frames, muscle: &FixedMuscle, mut arms: Option<&mut [f64]>) -> f64 {
-        let mut length = 0.0;
-        let mut straight = |a: V3, b: V3, joints: &[(usize, f64)]| {
-            let way = sub(b, a);
-            if let Some(arms) = arms.as_deref_mut() {
-                let e = unit(way);
-                for &(j, sign) in joints {
-                    let end = if sign > 0.0 { b } else { a };
-                    let moved = match self.joints[j].kind {
-                        JointKind::Hinge => cross(frames.axis[j], sub(end, frames.anchor[j])),
-                        JointKind::Slide => frames.axis[j],
-                    };
-                    arms[j] += sign * dot(moved, e);
-                }
-            }
-            norm(way)
-        };
-        for span in &self.spans[muscle.spans.clone()] {
-            let place = |p: Point| add(frames.pos[p.body], apply(&frames.turn[p.body], p.pos));
-            let (a, b) = (place(span.from), place(span.to));
-            let touch = span.around.as_ref().and_then(|around| {
-                let turn = product(&frames.turn[around.body], &around.turn);
-                let centre = place(Point {
-                    body: around.body,
-                    pos: around.pos,
-                });
-                let local = |p: V3| apply_transposed(&turn, sub(p, centre));
-                let touch = around.surface.touch(local(a), local(b))?;
-                let lift = |p: V3| add(centre, apply(&turn, p));
-                Some((lift(touch.first), lift(touch.last), touch.arc))
-            });
-            length += match touch {
-                None => straight(a, b, &span.direct),
-                Some((first, last, arc)) => {
-                    straight(a, first, &span.before) + arc + straight(last, b, &span.after)
-                }
-            };
-        }
-        length
     }
 }

@@ -15,10 +15,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod batch;
 pub mod kernel;
 pub mod model;
+pub mod scene;
+pub mod scenes;
 
+mod collide;
+mod constraint;
+mod dynamics;
+mod lanes;
 mod math;
+mod mechanism;
+mod muscle;
+mod pairs;
+mod step;
+mod tendon;
 
 /// The model file of MyoHand: 23 joints, 39 muscles.
 pub const MYOHAND: &str = include_str!("../../assets/hand/myohand.toml");

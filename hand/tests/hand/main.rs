@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bad_model;
+mod bits;
 mod calibrated;
 mod command_line;
 mod golden;
 mod import;
 mod laws;
 mod robot;
+mod solver;
 
 use hand::kernel::Pose;
 use hand::model::{self, Model};

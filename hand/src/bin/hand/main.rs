@@ -1,5 +1,6 @@
 //! `hand`: look into models of hands.
 
+mod bench;
 mod inspect;
 mod plot;
 
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use hand::batch::Width;
 use hand::model::{self, Model, ParameterSet};
 
 /// Bodies that muscles move: tendon lengths, moment arms and forces; models from MuJoCo's XML.
@@ -45,6 +47,22 @@ enum Command {
         /// Where the model file goes; standard output without it.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+    },
+    /// Microseconds of processor time for one step of one world, in four scenes.
+    #[command(after_help = "Example:\n  hand bench --json")]
+    Bench {
+        /// Worlds at a time: 1, 8 or 16; by default as many as the processor can.
+        #[arg(long)]
+        lanes: Option<usize>,
+        /// Processor time for each scene, in seconds.
+        #[arg(long, value_name = "S", default_value_t = 3.0)]
+        seconds: f64,
+        /// Seed of the starts.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The last line of standard output is one JSON object.
+        #[arg(long)]
+        json: bool,
     },
     /// Draws length, moment arm and force of a muscle over a joint, the other joints at rest (SVG).
     #[command(
@@ -85,11 +103,37 @@ enum Failure {
     Output(String),
 }
 
+fn bench(lanes: Option<usize>, seconds: f64, seed: u64, json: bool) -> Result<(), Failure> {
+    let widths = [Width::One, Width::Eight, Width::Sixteen];
+    let width = match lanes {
+        None => Width::best(),
+        Some(lanes) => *widths
+            .iter()
+            .find(|w| w.lanes() == lanes)
+            .ok_or_else(|| Failure::Input(format!("--lanes is {lanes}, expected 1, 8 or 16")))?,
+    };
+    let figures = bench::run(width, seconds, seed).map_err(Failure::Input)?;
+    if json {
+        println!("{figures}");
+    } else {
+        for (name, value) in figures.as_object().into_iter().flatten() {
+            println!("{name:16} {value}");
+        }
+    }
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let (name, done) = match Arguments::parse().command {
         Command::Inspect { pose, model, json } => {
             ("inspect", inspect(&pose, model.as_deref(), json))
         }
+        Command::Bench {
+            lanes,
+            seconds,
+            seed,
+            json,
+        } => ("bench", bench(lanes, seconds, seed, json)),
         Command::Import { xml, out } => ("import", import(&xml, out.as_deref())),
         Command::Plot {
             muscle,
