@@ -2,6 +2,8 @@
 
 use hand::batch::{Batch, Width};
 use hand::scenes;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 
@@ -48,6 +50,76 @@ pub(crate) fn run(width: Width, seconds: f64, seed: u64) -> Result<Value, String
         );
     }
     Ok(Value::Object(figures))
+}
+
+/// Random excitation for a long time: muscles off or at random, the root jumping, over a cube and a cup. Counts the worlds that
+/// diverged (they start again), and the process's largest memory before and after.
+pub(crate) fn soak(world_steps: u64, seed: u64) -> Result<Value, String> {
+    const WORLDS: usize = 1024;
+    const STEPS_PER_DRAW: usize = 25;
+    const DRAWS_PER_START: u64 = 60;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut figures = Map::new();
+    let (mut diverged, mut done) = (Vec::new(), 0);
+    let mut memory_after_first = None;
+    for name in ["cube", "cup"] {
+        let example = scenes::example(name, WORLDS, seed).expect("a name of the list");
+        let mut batch = Batch::new(&example.scene, WORLDS).map_err(|e| e.to_string())?;
+        let (mut draws, begin) = (0, done);
+        while done - begin < world_steps / 2 {
+            if draws % DRAWS_PER_START == 0 {
+                for (world, start) in example.starts.iter().enumerate() {
+                    batch.set_state(world, start);
+                }
+            }
+            for world in 0..WORLDS {
+                let mut control = batch.control_mut(world);
+                for muscle in 0..39 {
+                    let on = rng.random_bool(0.5);
+                    let excitation = if on { rng.random_range(0.0..1.0) } else { 0.0 };
+                    control.set(muscle, excitation);
+                }
+                for joint in 39..45 {
+                    control.set(joint, rng.random_range(-0.15..0.15));
+                }
+            }
+            batch.step(STEPS_PER_DRAW, 1);
+            for world in batch.diverged() {
+                diverged.push(format!("{name} seed {seed} draw {draws} world {world}"));
+                batch.set_state(world, &example.starts[world]);
+            }
+            draws += 1;
+            done += (WORLDS * STEPS_PER_DRAW) as u64;
+            memory_after_first.get_or_insert_with(memory_mib);
+            if draws % 100 == 0 {
+                eprintln!(
+                    "{name}: {done} of {world_steps} world-steps, {} diverged",
+                    diverged.len()
+                );
+            }
+        }
+    }
+    figures.insert("world_steps".to_owned(), json!(done));
+    figures.insert("diverged".to_owned(), json!(diverged));
+    figures.insert(
+        "memory_mib".to_owned(),
+        json!([memory_after_first, memory_mib()]),
+    );
+    Ok(Value::Object(figures))
+}
+
+/// The most that this process ever had, where the system says.
+fn memory_mib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(
+        line.trim()
+            .trim_end_matches("kB")
+            .trim()
+            .parse::<u64>()
+            .ok()?
+            / 1024,
+    )
 }
 
 fn cpu_secs() -> f64 {

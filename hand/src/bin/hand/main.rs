@@ -60,6 +60,9 @@ enum Command {
         /// Seed of the starts.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Instead of timing: this many world-steps of random excitation, counting worlds that diverge.
+        #[arg(long, value_name = "WORLD_STEPS")]
+        soak: Option<u64>,
         /// The last line of standard output is one JSON object.
         #[arg(long)]
         json: bool,
@@ -103,7 +106,13 @@ enum Failure {
     Output(String),
 }
 
-fn bench(lanes: Option<usize>, seconds: f64, seed: u64, json: bool) -> Result<(), Failure> {
+fn bench(
+    lanes: Option<usize>,
+    seconds: f64,
+    seed: u64,
+    soak: Option<u64>,
+    json: bool,
+) -> Result<(), Failure> {
     let widths = [Width::One, Width::Eight, Width::Sixteen];
     let width = match lanes {
         None => Width::best(),
@@ -112,7 +121,11 @@ fn bench(lanes: Option<usize>, seconds: f64, seed: u64, json: bool) -> Result<()
             .find(|w| w.lanes() == lanes)
             .ok_or_else(|| Failure::Input(format!("--lanes is {lanes}, expected 1, 8 or 16")))?,
     };
-    let figures = bench::run(width, seconds, seed).map_err(Failure::Input)?;
+    let figures = match soak {
+        Some(world_steps) => bench::soak(world_steps, seed),
+        None => bench::run(width, seconds, seed),
+    }
+    .map_err(Failure::Input)?;
     if json {
         println!("{figures}");
     } else {
@@ -132,8 +145,9 @@ fn main() -> ExitCode {
             lanes,
             seconds,
             seed,
+            soak,
             json,
-        } => ("bench", bench(lanes, seconds, seed, json)),
+        } => ("bench", bench(lanes, seconds, seed, soak, json)),
         Command::Import { xml, out } => ("import", import(&xml, out.as_deref())),
         Command::Plot {
             muscle,
