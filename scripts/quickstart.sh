@@ -32,7 +32,7 @@ done
 case "$seed" in '' | *[!0-9]*) echo "quickstart: --seed takes a whole number, found \`$seed\`" >&2; exit 2 ;; esac
 #         plans explore  test plans, explore   training tokens, Fisher documents     questions a task, plans, documents
 case "$size" in
-  full) set -- 600 160     160 40                100000 64                              60 40 40 ;;
+  full) set -- 600 160     160 40                110000 64                             100 40 40 ;;
   small) set -- 40 12       24 8                  1500 4                                 6 4 4 ;;
   *) echo "quickstart: --size takes full or small, found \`$size\`" >&2; exit 2 ;;
 esac

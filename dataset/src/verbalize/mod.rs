@@ -39,7 +39,7 @@ use crate::{Example, Part, PlanTask, Question};
 /// The task kinds and how many training examples of each there are for one of the others: a plan has more supervised
 /// tokens than any answer, and recognizing plans is the easiest to learn.
 pub const TASKS: [(&str, f64); 5] = [
-    (plan_generation::TASK, 1.0),
+    (plan_generation::TASK, 0.5),
     (activity_recognition::TASK, 0.5),
     (counting::TASK, 1.0),
     (object_path::TASK, 1.0),
