@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::dynamics::{Workspace, kinematics, point};
 use crate::lanes::V3;
 use crate::mechanism::{Inside, Mechanism, Place};
-use crate::model::{Model, ParameterSet};
+use crate::model::{Contact, Model, ParameterSet, ShapeKind};
 use crate::muscle::{activation_rate, tension};
 use crate::tendon::{path, place_wraps, stretches};
 
@@ -103,6 +103,51 @@ pub struct Stretch {
     pub to: [f64; 3],
 }
 
+/// Bodies that move as one, as an engine with rigid bodies needs them: in SI units, with all joints at 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// The link that carries it, by its place among the links; 0 is the world.
+    pub parent: usize,
+    /// Its origin in the parent.
+    pub pos: [f64; 3],
+    /// Its axes, as the rows of the matrix that takes vectors of the link to the parent.
+    pub turn: [[f64; 3]; 3],
+    /// Kilograms.
+    pub mass: f64,
+    /// Centre of mass in the link.
+    pub com: [f64; 3],
+    /// Inertia around the centre of mass along the link's axes: xx, yy, zz, xy, xz, yz, in kg m².
+    pub inertia: [f64; 6],
+    /// The joints that move it against its parent, in the order in which they act.
+    pub joints: Vec<usize>,
+}
+
+/// A shape that touches others, in its link.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkShape {
+    /// The link, by its place among the links.
+    pub link: usize,
+    /// What it is.
+    pub kind: ShapeKind,
+    /// As in [`crate::model::Shape`]; what a kind does not need is 0.
+    pub size: [f64; 3],
+    /// Its centre in the link, in metres.
+    pub pos: [f64; 3],
+    /// Its axes, as the rows of the matrix that takes vectors of the shape to the link.
+    pub turn: [[f64; 3]; 3],
+    /// How it touches others.
+    pub contact: Contact,
+}
+
+/// What all muscles together do to a link, in the world.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pull {
+    /// Newtons.
+    pub force: [f64; 3],
+    /// Newton metres around the link's centre of mass.
+    pub torque: [f64; 3],
+}
+
 impl Kernel {
     /// Prepares a model that was loaded, with one of its parameter sets. `Compat` also takes over where MuJoCo's search for the
     /// contact along the inside of a surface gives up.
@@ -178,7 +223,7 @@ impl Kernel {
         let turn = w.turn[place.link].product(&place.turn).0;
         Some(BodyPose {
             pos: [at.0, at.1, at.2],
-            turn: [0, 1, 2].map(|row| [0, 1, 2].map(|column| turn[3 * row + column])),
+            turn: rows(&turn),
         })
     }
 
@@ -205,6 +250,88 @@ impl Kernel {
             });
         }
         found
+    }
+
+    /// What the muscles do to each link in a pose (n_links): each straight part of a tendon pulls its two ends toward each
+    /// other. The joint torques of [`Kernel::evaluate`], for an engine with forces on rigid bodies.
+    ///
+    /// # Errors
+    /// As [`Kernel::evaluate`].
+    pub fn pulls(&self, pose: &Pose) -> Result<Vec<Pull>, PoseError> {
+        self.check(pose)?;
+        let m = &self.mechanism;
+        let mut w = self.placed(&pose.qpos);
+        for (joint, &k) in m.dof_of_joint.iter().enumerate() {
+            w.qd[k] = pose.qvel[joint];
+        }
+        let centres: Vec<V3<f64>> = m
+            .links
+            .iter()
+            .enumerate()
+            .map(|(i, link)| point(&w, i, &link.com))
+            .collect();
+        let mut sums = vec![[V3::zero(); 2]; m.links.len()];
+        for (i, muscle) in m.muscles.iter().enumerate() {
+            path(m, &mut w, i);
+            let tension = tension(muscle, w.length[i], w.stretch[i], pose.act[i]);
+            if tension == 0.0 {
+                continue;
+            }
+            stretches(m, &w, i, &mut |from_link, from, to_link, to| {
+                let way = to - from;
+                let force = way.scale(tension / way.norm().max(1e-12));
+                for (link, at, force) in [(from_link, from, force), (to_link, to, -force)] {
+                    let [sum, torque] = sums[link];
+                    sums[link] = [sum + force, torque + (at - centres[link]).cross(force)];
+                }
+            });
+        }
+        let plain = |V3(x, y, z): V3<f64>| [x, y, z];
+        let pull = |[force, torque]: [V3<f64>; 2]| Pull {
+            force: plain(force),
+            torque: plain(torque),
+        };
+        Ok(sums.into_iter().map(pull).collect())
+    }
+
+    /// Bodies that move as one: the world with all that is fixed to it, then each link behind its parent.
+    pub fn links(&self) -> Vec<Link> {
+        let m = &self.mechanism;
+        let link = |link: &crate::mechanism::Link<f64>| {
+            let [xx, xy, xz, yy, yz, zz] = link.inertia;
+            Link {
+                parent: link.parent,
+                pos: link.pos,
+                turn: rows(
+                    &link
+                        .turn
+                        .unwrap_or([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]),
+                ),
+                mass: link.mass,
+                com: link.com,
+                inertia: [xx, yy, zz, xy, xz, yz],
+                joints: link.dofs.clone().map(|k| m.dofs[k].joint).collect(),
+            }
+        };
+        m.links.iter().map(link).collect()
+    }
+
+    /// All shapes that touch others, in the order of the model.
+    pub fn shapes(&self) -> Vec<LinkShape> {
+        let shape = |shape: &crate::mechanism::Shape<f64>| LinkShape {
+            link: shape.link,
+            kind: shape.kind,
+            size: shape.size,
+            pos: shape.pos,
+            turn: rows(&shape.turn),
+            contact: shape.contact.clone(),
+        };
+        self.mechanism.shapes.iter().map(shape).collect()
+    }
+
+    /// Pairs of links that never touch, beside neighbours.
+    pub fn excluded(&self) -> &[(usize, usize)] {
+        &self.mechanism.excluded
     }
 
     /// How fast a muscle's activation follows its excitation, per second.
@@ -264,4 +391,8 @@ impl Kernel {
             None => Ok(()),
         }
     }
+}
+
+fn rows(matrix: &[f64; 9]) -> [[f64; 3]; 3] {
+    [0, 1, 2].map(|row| [0, 1, 2].map(|column| matrix[3 * row + column]))
 }

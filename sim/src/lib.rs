@@ -12,6 +12,7 @@ pub mod household;
 pub mod observation;
 pub mod problem;
 pub mod random;
+pub mod rapier_hand;
 pub mod recorder;
 pub mod scenario;
 pub mod task;

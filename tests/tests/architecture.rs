@@ -9,7 +9,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("episode", &[]),
     ("hand", &[]),
-    ("sim", &["episode"]),
+    ("sim", &["episode", "hand"]),
     ("agents", &["episode", "sim"]),
     ("dataset", &["episode"]),
     ("trainers", &["agents", "dataset", "episode", "sim"]),

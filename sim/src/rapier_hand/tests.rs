@@ -1,0 +1,159 @@
+//! One hand, two engines: what the batch solver and Rapier must agree on, and what Rapier must survive.
+
+use std::f64::consts::PI;
+
+use hand::batch::{Batch, WorldState};
+use hand::model::{self, Model, ParameterSet};
+use hand::scene::{Options, Scene};
+
+use super::HandScene;
+
+fn myohand() -> Model {
+    model::load_text(hand::MYOHAND, "myohand.toml").unwrap()
+}
+
+fn robot() -> Model {
+    model::load_text(hand::ROBOT_HAND, "robot.toml").unwrap()
+}
+
+fn scene(model: Model, options: Options) -> Scene {
+    Scene {
+        model,
+        parameters: ParameterSet::Compat,
+        objects: vec![],
+        fixed: vec![],
+        options,
+    }
+}
+
+/// Excitations of three motions, by the muscles' names, at `t` seconds.
+fn excitations(motion: &str, t: f64, muscles: &[String]) -> Vec<f32> {
+    const FLEXORS: [&str; 10] = [
+        "FDS2", "FDS3", "FDS4", "FDS5", "FDP2", "FDP3", "FDP4", "FDP5", "FPL", "OP",
+    ];
+    const EXTENSORS: [&str; 16] = [
+        "ECRL", "ECRB", "ECU", "EDC2", "EDC3", "EDC4", "EDC5", "EDM", "EIP", "EPL", "EPB", "APL",
+        "RI2", "RI3", "RI4", "RI5",
+    ];
+    let ramp = (t / 0.3).clamp(0.0, 1.0);
+    let ramp = ramp * ramp * (3.0 - 2.0 * ramp);
+    let excitation = |(i, name): (usize, &String)| match motion {
+        "wave" => 0.15 + 0.10 * (2.0 * PI * (2.0 * t + i as f64 / 39.0)).sin(),
+        "close" if FLEXORS.contains(&name.as_str()) => 0.02 + 0.40 * ramp,
+        "extend" if EXTENSORS.contains(&name.as_str()) => {
+            0.05 + 0.35 * (PI * t / 0.5).sin().powi(2)
+        }
+        _ => 0.05,
+    };
+    muscles
+        .iter()
+        .enumerate()
+        .map(|m| excitation(m) as f32)
+        .collect()
+}
+
+/// Root mean square difference of joint angles over 0.2 s, in radians.
+fn difference(motion: &str, limits: bool) -> f64 {
+    let options = Options {
+        contacts: false,
+        limits,
+        ..Options::default()
+    };
+    let scene = scene(myohand(), options);
+    let muscles: Vec<String> = scene.model.muscle.iter().map(|m| m.name.clone()).collect();
+    let mut batch = Batch::new(&scene, 1).unwrap();
+    let mut rapier = HandScene::new(&scene).unwrap();
+    let mut squares = Vec::new();
+    for step in 0..100 {
+        let excitations = excitations(motion, f64::from(step) * 0.002, &muscles);
+        batch.control_mut(0).copy_from(&excitations);
+        batch.step(1, 1);
+        rapier.set_controls(&excitations).unwrap();
+        rapier.step(1);
+        let pairs = batch.state(0).qpos.into_iter().zip(rapier.state().qpos);
+        squares.extend(pairs.map(|(a, b)| f64::from(a - b).powi(2)));
+    }
+    (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
+}
+
+#[test]
+fn both_solvers_move_a_free_hand_alike() {
+    for motion in ["wave", "close", "extend"] {
+        for limits in [false, true] {
+            let difference = difference(motion, limits);
+            println!("{motion}, limits {limits}: {difference:.4} rad");
+            assert!(difference < 0.06, "{motion}, limits {limits}: {difference}");
+        }
+    }
+}
+
+/// Excitations that jump between 0 and 1: nothing may become infinite, and nothing may panic.
+#[test]
+fn jumping_excitations_do_no_harm() {
+    for model in [myohand(), robot()] {
+        let name = model.name.clone();
+        let scene = scene(model, Options::default());
+        let mut world = HandScene::new(&scene).unwrap();
+        let n = world.n_controls();
+        let mut random = 12345_u64;
+        for _ in 0..100 {
+            let jumps: Vec<f32> = (0..n)
+                .map(|_| {
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    if random >> 63 == 0 { 0.0 } else { 1.0 }
+                })
+                .collect();
+            world.set_controls(&jumps).unwrap();
+            world.step(15);
+            assert!(!world.has_diverged(), "{name}");
+            assert!(world.state().qpos.iter().all(|q| q.is_finite()), "{name}");
+        }
+    }
+}
+
+/// A snapshot goes on to the bit as the world it was taken of.
+#[test]
+fn a_snapshot_continues_to_the_bit() {
+    let scene = scene(myohand(), Options::default());
+    let mut world = HandScene::new(&scene).unwrap();
+    world.set_controls(&[0.4; 39]).unwrap();
+    world.step(50);
+    let snapshot = world.snapshot();
+    world.step(100);
+    let end = world.state();
+    world.restore(&snapshot);
+    world.step(100);
+    assert_eq!(world.state(), end);
+}
+
+#[test]
+fn a_state_that_was_set_is_read_back() {
+    let scene = scene(myohand(), Options::default());
+    let mut world = HandScene::new(&scene).unwrap();
+    world.step(10);
+    let state = WorldState {
+        qpos: (0..23).map(|i| 0.01 * i as f32).collect(),
+        qvel: (0..23).map(|i| -0.02 * i as f32).collect(),
+        act: (0..39).map(|i| 0.02 * i as f32).collect(),
+        objects: vec![],
+    };
+    world.set_state(&state).unwrap();
+    assert_eq!(world.state(), state);
+}
+
+#[test]
+fn wrong_lists_are_refused() {
+    let mut world = HandScene::new(&scene(myohand(), Options::default())).unwrap();
+    let error = world.set_controls(&[0.0; 38]).unwrap_err();
+    assert_eq!(error.to_string(), "controls has 38 numbers, expected 39");
+    let mut controls = [0.0; 39];
+    controls[7] = f32::NAN;
+    let error = world.set_controls(&controls).unwrap_err();
+    assert_eq!(error.to_string(), "controls[7] is not a finite number");
+    let mut state = world.state();
+    state.qvel.pop();
+    let error = world.set_state(&state).unwrap_err();
+    assert_eq!(error.to_string(), "qvel has 22 numbers, expected 23");
+}
