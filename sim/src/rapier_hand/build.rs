@@ -8,10 +8,10 @@ use rapier3d::math::{Mat3, Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{
     CoefficientCombineRule, ColliderBuilder, ColliderSet, GenericJointBuilder, InteractionGroups,
     JointAxesMask, JointAxis, MassProperties, MultibodyJointSet, RigidBodyBuilder, RigidBodySet,
-    SharedShape, SpringCoefficients,
+    SharedShape,
 };
 
-use super::{Frame, HandError, Joint, Motor, RapierHand, vector};
+use super::{Frame, HandError, Joint, Motor, RapierHand, softness, vector};
 
 /// Mass (kg) and inertia (kg m²) of the link between two joints of one body: small against a fingertip's 2 g, large enough
 /// for single precision. The armature keeps the joint before it well-conditioned.
@@ -141,22 +141,11 @@ fn joint_data(joint: &model::Joint, before: Iso, behind: Iso, limits: bool) -> G
         .local_frame1(before)
         .local_frame2(behind)
         .contacts_enabled(true)
-        .softness(limit_softness(joint));
+        .softness(softness(joint.limit_solref, joint.limit_solimp[1]));
     match joint.limit {
         Some(limit) if limits => data.limits(axis, limit.map(|x| x as f32)),
         _ => data,
     }
-}
-
-/// MuJoCo's limit, as a spring and damper: with impedance d it pushes with d / (1 - d) × inertia × (k × depth + b × velocity),
-/// k = 1 / (d × time constant × damping ratio)² and b = 2 / (d × time constant) (documentation, "Solver parameters").
-fn limit_softness(joint: &model::Joint) -> SpringCoefficients<f32> {
-    let [time, ratio] = joint.limit_solref;
-    let d = joint.limit_solimp[1].clamp(1e-4, 0.9999);
-    let held = d / (1.0 - d);
-    let frequency = (held / (d * time * ratio).powi(2)).sqrt();
-    let damping = held * 2.0 / (d * time) / (2.0 * frequency);
-    SpringCoefficients::new((frequency / std::f64::consts::TAU) as f32, damping as f32)
 }
 
 fn mass(link: &Link) -> MassProperties {

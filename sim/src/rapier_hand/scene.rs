@@ -8,12 +8,12 @@ use rapier3d::math::{Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{
     BroadPhaseBvh, CCDSolver, ColliderSet, ImpulseJointSet, IntegrationParameters, IslandManager,
     MassProperties, MultibodyJointSet, NarrowPhase, PhysicsPipeline, RigidBodyBuilder,
-    RigidBodyHandle, RigidBodySet, SoftBodySet,
+    RigidBodyHandle, RigidBodySet, SoftBodySet, SpringCoefficients,
 };
 
 use super::build::{Sets, Takes, collider};
 use super::groups::{assign, fit, may_touch};
-use super::{HandError, RapierHand, parameters, vector};
+use super::{HandError, RapierHand, parameters, softness, vector};
 
 /// A hand, free objects and what stands still, in Rapier.
 ///
@@ -70,7 +70,8 @@ impl HandScene {
         let kernel = Kernel::new(&scene.model, scene.parameters);
         let (mut bodies, mut colliders) = (RigidBodySet::new(), ColliderSet::new());
         let mut multibody_joints = MultibodyJointSet::new();
-        let groups = Parts::of(scene, &kernel).groups()?;
+        let parts = Parts::of(scene, &kernel);
+        let (groups, contact) = (parts.groups()?, parts.softness());
         let (own, others) = groups.split_at(kernel.shapes().len());
         let takes = Takes {
             limits: scene.options.limits,
@@ -117,7 +118,7 @@ impl HandScene {
             bodies[body].recompute_mass_properties_from_colliders(&colliders);
         }
         Ok(Self {
-            parameters: parameters(scene.options.timestep as f32),
+            parameters: parameters(scene.options.timestep as f32, contact),
             gravity: vector(scene.model.gravity),
             max_speed: scene.options.max_speed,
             pipeline: PhysicsPipeline::new(),
@@ -306,6 +307,21 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// How the hand's contacts with other things give way: half way between the means of both, as Rapier knows one softness
+    /// only.
+    fn softness(&self) -> SpringCoefficients<f32> {
+        let shapes = self.kernel.shapes();
+        let own = mean(shapes.iter().map(|s| &s.contact));
+        let other = mean(self.others.iter().map(|(_, contact)| *contact));
+        let usual = Contact::default();
+        let own = own
+            .or(other)
+            .unwrap_or([usual.solref[0], usual.solref[1], usual.solimp[1]]);
+        let other = other.unwrap_or(own);
+        let [time, ratio, impedance] = [0, 1, 2].map(|i| 0.5 * (own[i] + other[i]));
+        softness([time, ratio], impedance)
+    }
+
     fn groups(&self) -> Result<Vec<rapier3d::prelude::InteractionGroups>, HandError> {
         let (links, shapes) = (self.kernel.links(), self.kernel.shapes());
         let n = shapes.len();
@@ -329,6 +345,19 @@ impl<'a> Parts<'a> {
         };
         assign(n + self.others.len(), 0..32, touch)
     }
+}
+
+/// Mean time constant, damping ratio and full impedance; none of none.
+fn mean<'a>(contacts: impl Iterator<Item = &'a Contact>) -> Option<[f64; 3]> {
+    let (mut sum, mut n) = ([0.0; 3], 0.0);
+    for contact in contacts {
+        let numbers = [contact.solref[0], contact.solref[1], contact.solimp[1]];
+        for (sum, x) in sum.iter_mut().zip(numbers) {
+            *sum += x;
+        }
+        n += 1.0;
+    }
+    (n > 0.0).then(|| sum.map(|x| x / n))
 }
 
 fn check(object: &hand::scene::Object) -> Result<(), HandError> {

@@ -2,9 +2,10 @@
 
 use std::f64::consts::PI;
 
-use hand::batch::{Batch, WorldState};
-use hand::model::{self, Model, ParameterSet};
-use hand::scene::{Options, Scene};
+use hand::batch::{Batch, ObjectState, WorldState};
+use hand::kernel::Kernel;
+use hand::model::{self, Model, ParameterSet, ShapeKind};
+use hand::scene::{Object, Options, Primitive, Scene};
 
 use super::HandScene;
 
@@ -85,6 +86,220 @@ fn both_solvers_move_a_free_hand_alike() {
             assert!(difference < 0.06, "{motion}, limits {limits}: {difference}");
         }
     }
+}
+
+/// What lies in the hand, and how: its middle in the frame of the palm, in metres.
+#[derive(Clone, Copy)]
+struct Thing {
+    kind: ShapeKind,
+    size: [f64; 3],
+    /// Its axis runs across the palm.
+    across: bool,
+    depth: f64,
+}
+
+const THINGS: [Thing; 5] = [
+    Thing {
+        kind: ShapeKind::Cylinder,
+        size: [0.025, 0.05, 0.0],
+        across: true,
+        depth: 0.042,
+    },
+    Thing {
+        kind: ShapeKind::Sphere,
+        size: [0.025, 0.0, 0.0],
+        across: false,
+        depth: 0.042,
+    },
+    Thing {
+        kind: ShapeKind::Capsule,
+        size: [0.02, 0.03, 0.0],
+        across: true,
+        depth: 0.038,
+    },
+    Thing {
+        kind: ShapeKind::Box,
+        size: [0.04, 0.018, 0.018],
+        across: false,
+        depth: 0.038,
+    },
+    Thing {
+        kind: ShapeKind::Cylinder,
+        size: [0.018, 0.04, 0.0],
+        across: true,
+        depth: 0.036,
+    },
+];
+
+/// How the hand holds it: the forearm's turn (1.5 palm down, 0 palm to the side, radians), the fingers' excitation, the
+/// thing's mass (kg) and the friction between skin and thing.
+#[derive(Clone, Copy)]
+struct Grip {
+    pronation: f64,
+    excitation: f32,
+    mass: f64,
+    friction: f64,
+}
+
+const GRIPS: [Grip; 4] = [
+    Grip {
+        pronation: 1.5,
+        excitation: 0.3,
+        mass: 0.2,
+        friction: 1.0,
+    },
+    Grip {
+        pronation: 1.5,
+        excitation: 0.3,
+        mass: 6.0,
+        friction: 0.5,
+    },
+    Grip {
+        pronation: 0.0,
+        excitation: 0.3,
+        mass: 1.0,
+        friction: 0.05,
+    },
+    Grip {
+        pronation: -0.8,
+        excitation: 0.1,
+        mass: 0.3,
+        friction: 0.5,
+    },
+];
+
+fn inertia(thing: &Thing, mass: f64) -> [f64; 3] {
+    let [a, b, c] = thing.size.map(|x| x * x);
+    match thing.kind {
+        ShapeKind::Box => [b + c, a + c, a + b].map(|s| mass * s / 3.0),
+        ShapeKind::Sphere => [0.4 * mass * a; 3],
+        _ => {
+            let across = mass * (3.0 * a + 4.0 * b) / 12.0;
+            [across, across, 0.5 * mass * a]
+        }
+    }
+}
+
+/// The scene of a grasp, and its start: fingers bent around the thing, muscles at their excitation.
+fn grasp(thing: &Thing, grip: &Grip) -> (Scene, WorldState, Vec<f32>) {
+    let mut model = myohand();
+    for contact in model.shape.iter_mut().filter_map(|s| s.contact.as_mut()) {
+        contact.friction[0] = grip.friction;
+    }
+    let bend = |name: &str| match name {
+        "pro_sup" => grip.pronation,
+        _ if name.starts_with("mcp") && name.ends_with("flexion") => 0.9,
+        _ if name.starts_with("pm") => 1.0,
+        _ if name.starts_with("md") => 0.6,
+        _ => 0.0,
+    };
+    let qpos: Vec<f64> = model.joint.iter().map(|j| bend(&j.name)).collect();
+    let excitation = |name: &str| match name {
+        "FPL" | "OP" => grip.excitation,
+        _ if name.starts_with("FD") => grip.excitation,
+        _ if name.starts_with("EC") => 0.5 * grip.excitation,
+        _ => 0.0,
+    };
+    let excitations: Vec<f32> = model.muscle.iter().map(|m| excitation(&m.name)).collect();
+    let palm = Kernel::new(&model, ParameterSet::Calibrated)
+        .body("thirdmc", &qpos)
+        .unwrap();
+    let at = [0.0, -0.045, -thing.depth];
+    let pos = [0, 1, 2].map(|row| {
+        let turned: f64 = (0..3).map(|e| palm.turn[row][e] * at[e]).sum();
+        (palm.pos[row] + turned) as f32
+    });
+    let mut axes = palm.turn;
+    if thing.across {
+        axes = axes.map(|[x, y, z]| [-z, y, x]);
+    }
+    let turn = super::build::rotation(&axes);
+    let mut shape = Primitive::new(thing.kind, thing.size);
+    shape.contact.friction[0] = grip.friction;
+    let start = WorldState {
+        qvel: vec![0.0; qpos.len()],
+        qpos: qpos.into_iter().map(|q| q as f32).collect(),
+        act: excitations.clone(),
+        objects: vec![ObjectState {
+            pos,
+            quat: [turn.w, turn.x, turn.y, turn.z],
+            velocity: [0.0; 3],
+            spin: [0.0; 3],
+        }],
+    };
+    let object = Object {
+        name: "thing".to_owned(),
+        mass: grip.mass,
+        inertia: inertia(thing, grip.mass),
+        shapes: vec![shape],
+    };
+    let scene = Scene {
+        parameters: ParameterSet::Calibrated,
+        objects: vec![object],
+        ..scene(model, Options::default())
+    };
+    (scene, start, excitations)
+}
+
+/// Whether a thing that the fingers closed around for 0.2 s without weight is still in the hand after 1 s with it.
+fn holds<W>(
+    scene: &Scene,
+    start: &WorldState,
+    world: impl Fn(&Scene, &WorldState) -> W,
+    run: impl Fn(&mut W, usize) -> WorldState,
+) -> bool {
+    let mut weightless = scene.clone();
+    weightless.model.gravity = [0.0; 3];
+    let closed = run(&mut world(&weightless, start), 100);
+    let end = run(&mut world(scene, &closed), 500);
+    start.objects[0].pos[2] - end.objects[0].pos[2] < 0.15
+}
+
+#[test]
+fn both_solvers_hold_and_drop_the_same() {
+    let (mut same, mut held) = (0, 0);
+    for (i, thing) in THINGS.iter().enumerate() {
+        for (j, grip) in GRIPS.iter().enumerate() {
+            let (scene, start, excitations) = grasp(thing, grip);
+            let batch = holds(
+                &scene,
+                &start,
+                |scene, state| {
+                    let mut batch = Batch::new(scene, 1).unwrap();
+                    batch.set_state(0, state);
+                    batch.control_mut(0).copy_from(&excitations);
+                    batch
+                },
+                |batch, n| {
+                    batch.step(n, 1);
+                    batch.state(0)
+                },
+            );
+            let rapier = holds(
+                &scene,
+                &start,
+                |scene, state| {
+                    let mut world = HandScene::new(scene).unwrap();
+                    world.set_state(state).unwrap();
+                    world.set_controls(&excitations).unwrap();
+                    world
+                },
+                |world, n| {
+                    world.step(n);
+                    world.state()
+                },
+            );
+            println!("thing {i}, grip {j}: batch {batch}, rapier {rapier}");
+            same += u32::from(batch == rapier);
+            held += u32::from(batch);
+        }
+    }
+    println!("{same} of 20 alike, {held} held");
+    assert!(same >= 18, "{same} of 20 alike");
+    assert!(
+        (5..=15).contains(&held),
+        "{held} of 20 held: they tell nothing"
+    );
 }
 
 /// Excitations that jump between 0 and 1: nothing may become infinite, and nothing may panic.
