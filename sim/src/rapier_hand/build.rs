@@ -11,11 +11,15 @@ use rapier3d::prelude::{
     SharedShape,
 };
 
+use super::groups::{assign, may_touch};
 use super::{Frame, HandError, Joint, Motor, RapierHand, softness, vector};
 
 /// Mass (kg) and inertia (kg m²) of the link between two joints of one body: small against a fingertip's 2 g, large enough
 /// for single precision. The armature keeps the joint before it well-conditioned.
 const BETWEEN: (f32, f32) = (1e-6, 1e-9);
+
+/// `user_data` of the bodies of a hand.
+pub(crate) const HAND: u128 = u128::MAX;
 
 /// Where a hand is put.
 pub(crate) struct Sets<'a> {
@@ -57,6 +61,7 @@ impl RapierHand {
                 let body = RigidBodyBuilder::dynamic()
                     .pose(pose)
                     .can_sleep(false)
+                    .user_data(HAND)
                     .additional_mass_properties(mass);
                 let to = sets.bodies.insert(body);
                 let joint = &model.joint[index];
@@ -103,13 +108,24 @@ impl RapierHand {
             controls: vec![0.0; model.muscle.len() + model.torque.len() + model.position.len()],
             frame: Arc::new(Frame {
                 motors: motors(model),
-                base: base.rotation,
+                base: *base,
                 links,
                 joints,
                 kernel,
             }),
         })
     }
+}
+
+/// Groups of a hand's shapes among themselves.
+pub(crate) fn own_groups(
+    kernel: &Kernel,
+    bits: std::ops::Range<u32>,
+) -> Result<Vec<InteractionGroups>, HandError> {
+    let (links, shapes) = (kernel.links(), kernel.shapes());
+    assign(shapes.len(), bits, |a, b| {
+        may_touch(&links, kernel.excluded(), &shapes[a], &shapes[b])
+    })
 }
 
 /// Damping and armature. Only after the first kinematics does a multibody with a fixed root know how many degrees of freedom

@@ -8,6 +8,7 @@
 //! each point, no torsional friction), ellipsoids are polyhedra, and between two joints of one body lies a link of a
 //! millionth of a kilogram. Limits give way with the stiffness and damping that the model names.
 
+mod arm;
 mod build;
 mod groups;
 mod scene;
@@ -19,12 +20,14 @@ use std::sync::Arc;
 
 use hand::kernel::{Kernel, Pose, PoseError};
 use hand::model::JointKind;
-use rapier3d::math::{Rotation, Vector};
+use rapier3d::math::{Pose as Iso, Vector};
 use rapier3d::prelude::{
     IntegrationParameters, JointAxesMask, MultibodyJointHandle, MultibodyJointSet, RigidBodyHandle,
     RigidBodySet, SpringCoefficients,
 };
 
+pub(crate) use arm::{ARM, on_arm};
+pub(crate) use build::{HAND, Sets, Takes, own_groups};
 pub use scene::{HandScene, HandSnapshot};
 
 /// What is wrong with a hand that was asked for, or with what it was asked to do.
@@ -59,6 +62,9 @@ pub enum HandError {
         /// Which shape, counted from 0.
         index: usize,
     },
+    /// A house without a hand was asked to move it.
+    #[error("there is no hand in this house")]
+    NoHand,
     /// An object that cannot be.
     #[error("object \"{name}\": {reason}")]
     Object {
@@ -83,8 +89,8 @@ pub(crate) struct RapierHand {
 #[derive(Debug)]
 struct Frame {
     kernel: Kernel,
-    /// How the hand's world is turned in the world.
-    base: Rotation,
+    /// Where the hand's world is in the world.
+    base: Iso,
     /// The body of each link; the first is what all hangs on.
     links: Vec<RigidBodyHandle>,
     joints: Vec<Joint>,
@@ -150,6 +156,17 @@ impl RapierHand {
         self.of_joints(joints, |_, body, link| {
             Some(body.generalized_velocity()[body.link(link)?.assembly_id()])
         })
+    }
+
+    /// Where a body of the model is in the world; none if there is no body of that name.
+    pub(crate) fn body(&self, joints: &MultibodyJointSet, name: &str) -> Option<Iso> {
+        let pose = self.frame.kernel.body(name, &self.qpos(joints))?;
+        Some(self.frame.base * Iso::from_parts(vector(pose.pos), build::rotation(&pose.turn)))
+    }
+
+    /// Controls as they were set last (n_controls).
+    pub(crate) fn controls(&self) -> &[f64] {
+        &self.controls
     }
 
     /// Activations of the muscles, in [0, 1] (n_muscles).
@@ -226,8 +243,8 @@ impl RapierHand {
         frame.set_limits(joints, &pose.qpos);
         for (handle, pull) in frame.links.iter().zip(pulls?).skip(1) {
             let body = &mut bodies[*handle];
-            body.add_force(frame.base * vector(pull.force), false);
-            body.add_torque(frame.base * vector(pull.torque), false);
+            body.add_force(frame.base.rotation * vector(pull.force), false);
+            body.add_torque(frame.base.rotation * vector(pull.torque), false);
         }
         let n_muscles = self.act.len();
         for (motor, control) in frame.motors.iter().zip(&self.controls[n_muscles..]) {

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::geometry::{Block, bounds, common_point, contains, edges, signed_area, walls};
 use super::types::{self, Body, Scenario};
-use super::{Pose, WALKER_HEIGHT, WALKER_RADIUS, WALL_THICKNESS};
+use super::{HandPlace, Pose, WALKER_HEIGHT, WALKER_RADIUS, WALL_THICKNESS};
 use crate::catalogue::{Catalogue, ClassId, Property};
 use crate::household::{
     Entity, EntityId, Fact, FactError, House, Kind, MAX_ROOMS, Relation, State,
@@ -29,6 +29,7 @@ pub(super) struct Checked {
     /// comes first.
     pub(super) order: Vec<usize>,
     pub(super) agent: Agent,
+    pub(super) hand: Option<HandPlace>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +112,7 @@ pub(super) fn check(
         let entries = checker.places(&rooms, &sound, &doors, entries, &names);
         let order = checker.order(&entries);
         let agent = checker.agent(&rooms, &sound, &entries);
+        let hand = checker.hand(&rooms, &sound);
         checker.goals(&rooms, &doors, &entries, &names);
         if let (true, Some(order), Some(agent)) = (checker.problems.is_empty(), order, agent) {
             return Ok(Checked {
@@ -120,6 +122,7 @@ pub(super) fn check(
                 entries: entries.into_iter().flatten().collect(),
                 order,
                 agent,
+                hand,
             });
         }
     }
@@ -184,12 +187,20 @@ impl Checker<'_> {
                 return false;
             }
         }
-        if agent.len() != 1 {
-            let span = agent.get(1).map_or(schema.span(), |a| match &a.body {
-                Body::Walker { room, .. } => room.span(),
-            });
-            let message = format!("number of agents (expected 1, found {})", agent.len());
+        let room = |a: &types::Agent| match &a.body {
+            Body::Walker { room, .. } | Body::Hand { room, .. } => room.span(),
+        };
+        let walks = |a: &&types::Agent| matches!(a.body, Body::Walker { .. });
+        let walkers: Vec<_> = agent.iter().filter(walks).collect();
+        let hands: Vec<_> = agent.iter().filter(|a| !walks(a)).collect();
+        if walkers.len() != 1 {
+            let span = walkers.get(1).map_or(schema.span(), |a| room(a));
+            let message = format!("number of walkers (expected 1, found {})", walkers.len());
             self.complain(span, message);
+        }
+        if let Some(second) = hands.get(1) {
+            let message = format!("number of hands (expected 0 or 1, found {})", hands.len());
+            self.complain(room(second), message);
         }
         true
     }
@@ -881,7 +892,10 @@ impl Checker<'_> {
         entries: &[Option<Entry>],
     ) -> Option<Agent> {
         let scenario = self.scenario;
-        let Body::Walker { room: name, at } = &scenario.agent.first()?.body;
+        let (name, at) = scenario.agent.iter().find_map(|a| match &a.body {
+            Body::Walker { room, at } => Some((room, at)),
+            Body::Hand { .. } => None,
+        })?;
         let room = self.find_room(rooms, name)?;
         if let (Some(at), true) = (at, sound[room]) {
             let p = *at.get_ref();
@@ -916,6 +930,46 @@ impl Checker<'_> {
             room,
             at: at.as_ref().map(|at| *at.get_ref()),
             span: name.span(),
+        })
+    }
+
+    /// Where the hand is, if there is one.
+    fn hand(&mut self, rooms: &[Room], sound: &[bool]) -> Option<HandPlace> {
+        let scenario = self.scenario;
+        let (name, at, yaw_deg, model, parameters) =
+            scenario.agent.iter().find_map(|a| match &a.body {
+                Body::Hand {
+                    room,
+                    at,
+                    yaw_deg,
+                    model,
+                    parameters,
+                } => Some((room, at, *yaw_deg, *model, *parameters)),
+                Body::Walker { .. } => None,
+            })?;
+        let room = self.find_room(rooms, name)?;
+        let [x, y, z] = *at.get_ref();
+        let height = rooms[room].height;
+        if !yaw_deg.is_finite() {
+            let message = format!("yaw_deg of the hand (expected a number, found {yaw_deg})");
+            self.complain(at.span(), message);
+        }
+        if sound[room] && !contains(&rooms[room].corners, [x, y]) {
+            let message = format!(
+                "the hand is in another room (expected a point in the \"{}\", found {})",
+                name.get_ref(),
+                point([x, y])
+            );
+            self.complain(at.span(), message);
+        } else if !(0.0..=height).contains(&z) {
+            let message = format!("height of the hand (expected 0 to {height} m, found {z} m)");
+            self.complain(at.span(), message);
+        }
+        Some(HandPlace {
+            model,
+            parameters,
+            position: [x, y, z],
+            yaw: yaw_deg.to_radians(),
         })
     }
 

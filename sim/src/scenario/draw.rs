@@ -402,6 +402,7 @@ impl<'a> Drawing<'a> {
                 })
                 .collect(),
             poses,
+            hand: self.checked.hand,
         };
         let house = Arc::new(House::new(Arc::clone(&self.checked.catalogue), entities));
         Instance {

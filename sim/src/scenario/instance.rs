@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::types::{HandModel, HandParameters};
 use crate::household::{EntityId, House, HouseGraph};
 
 /// Where an upright thing stands: the origin of its class frame, and its rotation about z.
@@ -37,6 +38,19 @@ pub struct DoorShape {
     pub along_x: bool,
 }
 
+/// A hand on an arm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HandPlace {
+    /// Which hand.
+    pub model: HandModel,
+    /// Which length ranges its muscles have.
+    pub parameters: HandParameters,
+    /// Where its first joint is in the world frame, metres.
+    pub position: [f32; 3],
+    /// Rotation about z, radians, counter-clockwise.
+    pub yaw: f32,
+}
+
 /// The geometry that an episode starts with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
@@ -47,6 +61,8 @@ pub struct Layout {
     /// Pose of every entity by its index; rooms and doors have the default pose, the agent's is where it stands.
     /// Things on or in others already rest there, one millimetre above the surface.
     pub poses: Vec<Pose>,
+    /// The hand on an arm, if there is one.
+    pub hand: Option<HandPlace>,
 }
 
 /// What one episode starts from.

@@ -407,7 +407,37 @@ fn bad_input_is_refused_where_it_is_wrong() {
         (
             agent,
             "body.walker = { room = \"hall\" }\n[[agent]]\nbody.walker = { room = ▶\"hall\" }",
-            "number of agents (expected 1, found 2)",
+            "number of walkers (expected 1, found 2)",
+        ),
+        (
+            agent,
+            "body.hand = { room = \"hall\", at = [5.0, 1.0, 1.0], model = \"robot\" }",
+            "number of walkers (expected 1, found 0)",
+        ),
+        (
+            agent,
+            "body.walker = { room = \"hall\" }\n[[agent]]\nbody.hand = { room = \"hall\", at = [5.0, 1.0, 1.0], model = \"robot\" }\n[[agent]]\nbody.hand = { room = ▶\"hall\", at = [5.0, 1.0, 1.0], model = \"robot\" }",
+            "number of hands (expected 0 or 1, found 2)",
+        ),
+        (
+            agent,
+            "body.walker = { room = \"hall\" }\n[[agent]]\nbody.hand = { room = ▶\"attic\", at = [5.0, 1.0, 1.0], model = \"robot\" }",
+            "unknown room",
+        ),
+        (
+            agent,
+            "body.walker = { room = \"hall\" }\n[[agent]]\nbody.hand = { room = \"hall\", at = ▶[1.0, 1.0, 1.0], model = \"robot\" }",
+            "the hand is in another room",
+        ),
+        (
+            agent,
+            "body.walker = { room = \"hall\" }\n[[agent]]\nbody.hand = { room = \"hall\", at = ▶[5.0, 1.0, 3.0], model = \"robot\" }",
+            "height of the hand (expected 0 to 2.5 m, found 3 m)",
+        ),
+        (
+            agent,
+            "body.walker = { room = \"hall\" }\n[[agent]]\nbody.hand = { room = \"hall\", at = ▶[5.0, 1.0, nan], model = \"robot\" }",
+            "height of the hand",
         ),
         (
             agent,

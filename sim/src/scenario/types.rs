@@ -33,7 +33,7 @@ pub struct Scenario {
     /// Furniture and things.
     #[serde(default)]
     pub object: Vec<Object>,
-    /// Who acts; exactly one so far.
+    /// Who acts: exactly one walker, and at most one hand on an arm.
     pub agent: Vec<Agent>,
     /// Tasks with their own words; an episode draws one of these or of the activities that the house allows.
     #[serde(default)]
@@ -179,6 +179,44 @@ pub enum Body {
         #[schemars(with = "Option<[f32; 2]>")]
         at: Option<Spanned<[f32; 2]>>,
     },
+    /// A hand of muscles or motors on an arm that is fixed in a room.
+    Hand {
+        /// Room it is in.
+        #[schemars(with = "String")]
+        room: Spanned<String>,
+        /// Where its first joint is (x, y, z): the elbow of `myohand`, the wrist of `robot`.
+        #[schemars(with = "[f32; 3]")]
+        at: Spanned<[f32; 3]>,
+        /// Rotation about z, counter-clockwise; at 0 the fingers of `myohand` point along -y, those of `robot` up.
+        #[serde(default, skip_serializing_if = "is_default")]
+        yaw_deg: f32,
+        /// Which hand.
+        model: HandModel,
+        /// Which length ranges its muscles have.
+        #[serde(default, skip_serializing_if = "is_default")]
+        parameters: HandParameters,
+    },
+}
+
+/// The hands that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HandModel {
+    /// 23 joints, 39 muscles.
+    Myohand,
+    /// 24 joints, each with a motor.
+    Robot,
+}
+
+/// Length ranges of a hand's muscles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HandParameters {
+    /// From the paths' own extremes: no muscle is ever out of reach.
+    #[default]
+    Calibrated,
+    /// As in the model that the hand was made from.
+    Compat,
 }
 
 /// Something wanted.

@@ -41,20 +41,27 @@ const LOOSE: Group = Group::GROUP_2;
 const FRONT: Group = Group::GROUP_3;
 const WALKER: Group = Group::GROUP_4;
 
+/// The parts of a hand, by what they touch of each other.
+const HAND: Group = Group::from_bits_retain(0xffff_ff00);
+/// What of a house a hand touches.
+pub(super) const HAND_TOUCHES: Group = FIXED.union(LOOSE).union(FRONT);
+
 const fn groups(memberships: Group, filter: Group) -> InteractionGroups {
     InteractionGroups::new(memberships, filter, InteractionTestMode::And)
 }
 
 /// What a loose thing collides with.
-pub(super) const LOOSE_GROUPS: InteractionGroups =
-    groups(LOOSE, FIXED.union(LOOSE).union(FRONT).union(WALKER));
+pub(super) const LOOSE_GROUPS: InteractionGroups = groups(
+    LOOSE,
+    FIXED.union(LOOSE).union(FRONT).union(WALKER).union(HAND),
+);
 /// A drawer at any time, any front while closed.
-pub(super) const FRONT_GROUPS: InteractionGroups = groups(FRONT, LOOSE);
+pub(super) const FRONT_GROUPS: InteractionGroups = groups(FRONT, LOOSE.union(HAND));
 /// The walker while it stands or walks.
 pub(super) const WALKER_GROUPS: InteractionGroups = groups(WALKER, LOOSE);
 /// What passes through everything: held things, open doors and lids, a seated walker.
 pub(super) const NO_GROUPS: InteractionGroups = groups(Group::NONE, Group::NONE);
-const FIXED_GROUPS: InteractionGroups = groups(FIXED, LOOSE);
+const FIXED_GROUPS: InteractionGroups = groups(FIXED, LOOSE.union(HAND));
 
 /// One entity, as built.
 #[derive(Clone, Debug, Default)]
@@ -300,6 +307,7 @@ pub(super) fn build(instance: &Instance) -> (Plan, State) {
         multibody_joints: MultibodyJointSet::new(),
         soft_bodies: SoftBodySet::new(),
         ccd_solver: CCDSolver::new(),
+        hand: None,
         openness,
         held: [None; 2],
         agent,

@@ -10,6 +10,7 @@
 //! within reach), never for what is.
 
 mod agreement;
+mod arm;
 mod build;
 mod fronts;
 mod hands;
@@ -26,6 +27,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use agreement::{Agreement, Reading, Tally, agreement, carry_out};
+pub use arm::HandState;
 pub use measure::REACH;
 pub use verbs::{Execution, Failure};
 
@@ -37,10 +39,12 @@ use rapier3d::prelude::{
     RigidBodyHandle, RigidBodySet, SoftBodySet, SpringCoefficients,
 };
 
+use self::arm::is_thing;
 use self::build::{Plan, blocked_by, build};
 use self::navigation::{Grid, OUTSIDE, Search};
 use self::shape::{Solid, about};
 use crate::household::{EntityId, House, StateSet};
+use crate::rapier_hand::{HAND, RapierHand};
 use crate::scenario::{Instance, Pose};
 
 /// Length of a step in seconds.
@@ -76,6 +80,7 @@ struct State {
     multibody_joints: MultibodyJointSet,
     soft_bodies: SoftBodySet,
     ccd_solver: CCDSolver,
+    hand: Option<RapierHand>,
     /// Of each front, 0 closed to 1 open.
     openness: Vec<f32>,
     /// Switches and cleanliness, which no pose shows.
@@ -178,11 +183,18 @@ pub enum PartForm {
 impl World {
     /// Builds an instance's house and lets everything in it come to rest.
     pub fn new(instance: &Instance) -> Self {
-        let (plan, state) = build(instance);
+        let (plan, mut state) = build(instance);
+        let parameters = match &instance.layout.hand {
+            None => parameters(),
+            Some(place) => {
+                arm::insert(&mut state, place);
+                arm::hand_parameters()
+            }
+        };
         let mut world = Self {
             plan: Arc::new(plan),
             state,
-            parameters: parameters(),
+            parameters,
             pipeline: PhysicsPipeline::new(),
             search: Search::default(),
             moved: Vec::new(),
@@ -322,6 +334,9 @@ impl World {
             floats(&body.linvel().to_array());
             floats(&body.angvel().to_array());
         }
+        if let Some(hand) = &state.hand {
+            floats(&hand.act().iter().map(|a| *a as f32).collect::<Vec<_>>());
+        }
         floats(&state.openness);
         floats(&state.agent.pelvis);
         floats(&[state.agent.yaw, state.agent.gaze, state.agent.tilt]);
@@ -355,6 +370,25 @@ impl World {
         for (hand, pose) in self.plan.hands.into_iter().zip(hands) {
             state.bodies[hand].set_next_kinematic_position(pose);
         }
+        if state.hand.is_some() {
+            self.step_with_hand();
+        } else {
+            self.step_physics();
+        }
+        let state = &mut self.state;
+        state.steps += 1;
+        for handle in state.islands.active_bodies() {
+            let body = &state.bodies[handle];
+            let id = EntityId(body.user_data as u16);
+            if is_thing(body) && !self.moved.contains(&id) {
+                self.moved.push(id);
+            }
+        }
+    }
+
+    /// One step of Rapier. What is not finite afterwards is put back.
+    fn step_physics(&mut self) {
+        let state = &mut self.state;
         self.pipeline.step(
             Vector::new(0.0, 0.0, -9.81),
             &self.parameters,
@@ -370,18 +404,14 @@ impl World {
             &(),
             &(),
         );
-        state.steps += 1;
-        for handle in state.islands.active_bodies() {
-            let body = &state.bodies[handle];
-            let id = EntityId(body.user_data as u16);
-            if body.is_dynamic() && !self.moved.contains(&id) {
-                self.moved.push(id);
-            }
-        }
         if !self.pipeline.quarantine().is_empty() {
             for handle in self.pipeline.quarantine().bodies().to_vec() {
                 let body = &mut self.state.bodies[handle];
                 body.set_enabled(true);
+                if body.user_data == HAND {
+                    self.put_hand_back();
+                    continue;
+                }
                 let id = EntityId(body.user_data as u16);
                 self.put_back(id);
             }
@@ -392,7 +422,7 @@ impl World {
     fn stirring(&self) -> bool {
         let state = &self.state;
         state.islands.active_bodies().any(|handle| {
-            state.bodies[handle].is_dynamic()
+            is_thing(&state.bodies[handle])
                 && !state.held.iter().flatten().any(|h| h.body == handle)
         })
     }
@@ -413,7 +443,7 @@ impl World {
                 for handle in awake {
                     // Not put to sleep: a body that Rapier did not find still may hang in the air.
                     let body = &mut self.state.bodies[handle];
-                    if body.is_dynamic() {
+                    if is_thing(body) {
                         body.set_linvel(Vector::ZERO, false);
                         body.set_angvel(Vector::ZERO, false);
                         self.state.restless += 1;
@@ -544,15 +574,19 @@ fn heading(yaw: f32) -> [f32; 2] {
 /// A stack of ten boxes of 5 cm sinks by 2.5 mm (25 with Rapier's 30 Hz, 6.9 at 60 Hz) and sleeps after half a second. At
 /// 120 Hz, or with one pass where there are two here, stacks sway and never sleep at this step length.
 fn parameters() -> IntegrationParameters {
-    let stiff = SpringCoefficients::new(100.0, 5.0);
     IntegrationParameters {
         dt: STEP_SECONDS,
-        contact_softness: stiff,
-        static_contact_softness: stiff,
+        contact_softness: stiff(),
+        static_contact_softness: stiff(),
         num_solver_iterations: 4,
         num_internal_pgs_iterations: 2,
         num_internal_stabilization_iterations: 2,
         normalized_allowed_linear_error: 0.001,
         ..IntegrationParameters::default()
     }
+}
+
+/// How contacts of things give way.
+fn stiff() -> SpringCoefficients<f32> {
+    SpringCoefficients::new(100.0, 5.0)
 }

@@ -1,0 +1,289 @@
+//! A hand on an arm in the house: muscles or motors move it, Rapier moves what it touches.
+//!
+//! While there is one, each step of 1/60 s is made of eight shorter ones, as fingers need. The hand stays awake for ever, and
+//! with it what it touches; walkers pass through it, and verbs know nothing of it.
+
+use rapier3d::math::{Pose as Iso, Rotation, Vector};
+use rapier3d::prelude::{IntegrationParameters, RigidBody, RigidBodyHandle};
+
+use hand::kernel::Kernel;
+use hand::model::{self, ParameterSet};
+
+use super::build::HAND_TOUCHES;
+use super::shape::about;
+use super::{STEP_SECONDS, State, World, stiff};
+use crate::rapier_hand::{
+    ARM, HAND, HandError, RapierHand, Sets, Takes, on_arm, own_groups, parameters,
+};
+use crate::scenario::HandPlace;
+use crate::scenario::types::{HandModel, HandParameters};
+
+/// Steps of the hand in one of the house's: 2.1 ms each.
+const SUBSTEPS: u32 = 8;
+
+/// Where a hand is and what it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandState {
+    /// Joint angles in radians, in the order of the model (n_joints).
+    pub qpos: Vec<f64>,
+    /// Per second (n_joints).
+    pub qvel: Vec<f64>,
+    /// Activations of muscles in [0, 1] (n_muscles).
+    pub act: Vec<f64>,
+    /// How far the arm has moved from where the scenario put it, metres in the hand's own axes.
+    pub arm: [f64; 3],
+}
+
+impl World {
+    /// The hand, if the scenario has one.
+    pub fn hand(&self) -> Option<HandState> {
+        let joints = &self.state.multibody_joints;
+        let hand = self.state.hand.as_ref()?;
+        let (mut qpos, mut qvel) = (hand.qpos(joints), hand.qvel(joints));
+        let arm = qpos.split_off(qpos.len() - ARM);
+        qvel.truncate(qpos.len());
+        Some(HandState {
+            qpos,
+            qvel,
+            act: hand.act().to_vec(),
+            arm: [arm[0], arm[1], arm[2]],
+        })
+    }
+
+    /// How many controls the hand has: muscles, then motors; 0 without a hand.
+    pub fn hand_controls(&self) -> usize {
+        self.state.hand.as_ref().map_or(0, |h| h.n_controls() - ARM)
+    }
+
+    /// Sets excitations of muscles in [0, 1], then controls of motors; they hold until they are set again.
+    ///
+    /// # Errors
+    /// When there is no hand, there are more or fewer numbers than it has controls, or one is not finite.
+    pub fn set_hand_controls(&mut self, controls: &[f64]) -> Result<(), HandError> {
+        let expected = self.hand_controls();
+        let hand = self.state.hand.as_mut().ok_or(HandError::NoHand)?;
+        if controls.len() != expected {
+            return Err(HandError::Count {
+                field: "controls",
+                found: controls.len(),
+                expected,
+            });
+        }
+        let arm = &hand.controls()[expected..];
+        let all: Vec<f64> = controls.iter().chain(arm).copied().collect();
+        hand.set_controls(&all)
+    }
+
+    /// Where the arm goes, in metres from where the scenario put it, in the hand's own axes (turned by its yaw): at most 1 m
+    /// each way. It is there after about 0.1 s; what is to stay in the hand wants small steps.
+    ///
+    /// # Errors
+    /// When there is no hand, or a number is not finite.
+    pub fn move_arm(&mut self, to: [f64; 3]) -> Result<(), HandError> {
+        let own = self.hand_controls();
+        let hand = self.state.hand.as_mut().ok_or(HandError::NoHand)?;
+        let all: Vec<f64> = hand.controls()[..own].iter().chain(&to).copied().collect();
+        hand.set_controls(&all)
+    }
+
+    /// Where a body of the hand's model is in the world: metres, and a quaternion x, y, z, w. None without a hand or a body of
+    /// that name.
+    pub fn hand_body(&self, name: &str) -> Option<([f32; 3], [f32; 4])> {
+        let hand = self.state.hand.as_ref()?;
+        let pose = hand.body(&self.state.multibody_joints, name)?;
+        Some((pose.translation.into(), pose.rotation.into()))
+    }
+
+    /// Lets time pass: `steps` of 1/60 s.
+    pub fn wait(&mut self, steps: u32) {
+        for _ in 0..steps {
+            self.step();
+        }
+    }
+
+    /// One step of the house in shorter ones, what is led moving evenly.
+    pub(super) fn step_with_hand(&mut self) {
+        let led: Vec<(RigidBodyHandle, Iso, Iso)> = self
+            .state
+            .bodies
+            .iter()
+            .filter(|(_, body)| body.is_kinematic() && body.is_enabled())
+            .map(|(handle, body)| (handle, *body.position(), *body.next_position()))
+            .collect();
+        for i in 1..=SUBSTEPS {
+            let t = i as f32 / SUBSTEPS as f32;
+            for (handle, from, to) in &led {
+                self.state.bodies[*handle].set_next_kinematic_position(between(from, to, t));
+            }
+            let state = &mut self.state;
+            if let Some(hand) = &mut state.hand {
+                let dt = f64::from(self.parameters.dt);
+                let driven = hand.drive(&mut state.bodies, &mut state.multibody_joints, dt);
+                if driven.is_err() {
+                    self.put_hand_back();
+                }
+            }
+            self.step_physics();
+        }
+    }
+
+    /// Puts a hand that is no longer anywhere at rest.
+    pub(super) fn put_hand_back(&mut self) {
+        let state = &mut self.state;
+        let Some(hand) = &mut state.hand else { return };
+        state.incidents += 1;
+        let joints = hand.qpos(&state.multibody_joints).len();
+        let still = vec![0.0; joints];
+        let relaxed = vec![0.0; hand.act().len()];
+        let (bodies, joints) = (&mut state.bodies, &mut state.multibody_joints);
+        hand.set_state(bodies, joints, &still, &still, &relaxed)
+            .expect("as many numbers as it has");
+    }
+}
+
+/// How Rapier steps a house with a hand in it.
+pub(super) fn hand_parameters() -> IntegrationParameters {
+    parameters(STEP_SECONDS / SUBSTEPS as f32, stiff())
+}
+
+/// Whether a body is a thing that moves by itself, and no part of a hand.
+pub(super) fn is_thing(body: &RigidBody) -> bool {
+    body.is_dynamic() && body.user_data != HAND
+}
+
+/// Puts a hand into a house that was just built.
+pub(super) fn insert(state: &mut State, place: &HandPlace) {
+    let text = match place.model {
+        HandModel::Myohand => hand::MYOHAND,
+        HandModel::Robot => hand::ROBOT_HAND,
+    };
+    let parameters = match place.parameters {
+        HandParameters::Calibrated => ParameterSet::Calibrated,
+        HandParameters::Compat => ParameterSet::Compat,
+    };
+    let model = model::load_text(text, "hand.toml").expect("crate hand checks its own models");
+    let model = on_arm(model);
+    let kernel = Kernel::new(&model, parameters);
+    // From the hand's origin to its first joint, behind the arm.
+    let first = kernel.links().get(2).map_or([0.0; 3], |link| link.pos);
+    let turn = about([0.0, 0.0, 1.0], place.yaw);
+    let first = turn * Vector::from(first.map(|x| x as f32));
+    let base = Iso::from_parts(Vector::from(place.position) - first, turn);
+    let mut groups = own_groups(&kernel, 8..32).expect("a hand has fewer kinds of parts");
+    for groups in &mut groups {
+        groups.filter |= HAND_TOUCHES;
+    }
+    let mut sets = Sets {
+        bodies: &mut state.bodies,
+        colliders: &mut state.colliders,
+        joints: &mut state.multibody_joints,
+    };
+    let takes = Takes {
+        limits: true,
+        contacts: true,
+    };
+    let hand = RapierHand::insert(&mut sets, &model, kernel, &base, &groups, takes);
+    state.hand = Some(hand.expect("shapes of crate hand's own models are solid"));
+}
+
+fn between(from: &Iso, to: &Iso, t: f32) -> Iso {
+    let (a, mut b) = (from.rotation, to.rotation);
+    if a.dot(b) < 0.0 {
+        b = -b;
+    }
+    let turn: Rotation = (a * (1.0 - t) + b * t).normalize();
+    Iso::from_parts(
+        from.translation + (to.translation - from.translation) * t,
+        turn,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::scenario::load_text;
+
+    const KITCHEN: &str = r#"
+schema = "habitus.scenario/1"
+name = "Kitchen"
+[[room]]
+name = "kitchen"
+corners = [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]]
+[[object]]
+class = "kitchen table"
+at = [2.0, 2.0]
+[[object]]
+class = "mug"
+on = "kitchen table"
+[[agent]]
+body.walker = { room = "kitchen", at = [0.5, 0.5] }
+"#;
+
+    const HAND: &str = r#"
+[[agent]]
+body.hand = { room = "kitchen", at = [1.6, 2.4, 1.2], model = "MODEL" }
+"#;
+
+    fn world(text: &str) -> World {
+        let loaded = load_text(text, "kitchen.toml").unwrap();
+        let instance = loaded.instantiate(&mut ChaCha8Rng::seed_from_u64(0));
+        World::new(&instance.unwrap())
+    }
+
+    fn with(model: &str) -> World {
+        world(&(KITCHEN.to_owned() + &HAND.replace("MODEL", model)))
+    }
+
+    #[test]
+    fn the_hand_is_where_the_scenario_puts_it_and_its_arm_goes_where_it_is_sent() {
+        for (model, first, controls) in [("myohand", "radius", 39), ("robot", "wrist", 24)] {
+            let mut world = with(model);
+            assert_eq!(world.hand_controls(), controls);
+            let (start, _) = world.hand_body(first).unwrap();
+            for (x, expected) in start.into_iter().zip([1.6, 2.4, 1.2]) {
+                assert!((x - expected).abs() < 5e-3, "{model}: {start:?}");
+            }
+            world.move_arm([0.1, -0.2, 0.3]).unwrap();
+            world.wait(60);
+            let arm = world.hand().unwrap().arm;
+            for (x, expected) in arm.into_iter().zip([0.1, -0.2, 0.3]) {
+                assert!((x - expected).abs() < 5e-3, "{model}: {arm:?}");
+            }
+            assert_eq!(world.incidents(), 0, "{model}");
+        }
+    }
+
+    /// What lies on the table stays there while a hand moves elsewhere; a snapshot goes on to the bit.
+    #[test]
+    fn a_hand_disturbs_nothing_that_it_does_not_touch() {
+        let mut world = with("myohand");
+        let mug = world.plan.loose[0];
+        let before = world.center(mug).unwrap();
+        let snapshot = world.snapshot();
+        let run = |world: &mut World| {
+            world.set_hand_controls(&[0.3; 39]).unwrap();
+            world.wait(60);
+            world.digest()
+        };
+        let first = run(&mut world);
+        assert!((world.center(mug).unwrap() - before).length() < 1e-4);
+        world.restore(&snapshot);
+        assert_eq!(run(&mut world), first);
+        assert_eq!((world.incidents(), world.restless()), (0, 0));
+    }
+
+    #[test]
+    fn wrong_controls_are_refused() {
+        let mut world = world(KITCHEN);
+        assert_eq!(world.hand(), None);
+        let error = world.set_hand_controls(&[]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no hand in this house");
+        let mut world = with("robot");
+        let error = world.set_hand_controls(&[0.0; 3]).unwrap_err();
+        assert_eq!(error.to_string(), "controls has 3 numbers, expected 24");
+        assert!(world.move_arm([0.0, f64::NAN, 0.0]).is_err());
+    }
+}
