@@ -19,11 +19,15 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::constraint::Warm;
+use crate::dynamics::{kinematics, point};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{F32x8, F32x16};
 use crate::lanes::{Lanes, M3, V3};
+use crate::mechanism::{Inside, Mechanism};
+use crate::model::{Model, ParameterSet};
 use crate::scene::Scene;
 use crate::step::{Register, Tables, step};
+use crate::tendon::tendons;
 
 /// How many worlds one instruction steps. All give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,9 +127,44 @@ pub struct Snapshot {
     contacts: Vec<(usize, f32, [f32; 4])>,
 }
 
+/// A list of numbers that every world has, for [`Batch::read`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Joint angles in radians, or places in metres (n_joints).
+    Angles,
+    /// Their velocities per second (n_joints).
+    Velocities,
+    /// Activations of muscles in [0, 1] (n_muscles).
+    Activations,
+    /// Lengths of the muscles' tendons in metres (n_muscles): see [`Batch::watch`].
+    Lengths,
+    /// Their tensions in newtons, in the last step (n_muscles).
+    Tensions,
+    /// Normal forces on each branch of the body in the last step in newtons, summed over its contacts (n_branches).
+    Touch,
+    /// Places of watched sites in metres, in the world (3 × n_sites).
+    Sites,
+    /// An object's place, quaternion, velocity and spin, as in [`ObjectState`] (13).
+    Object(usize),
+}
+
+/// A point of a link, in its axes.
+type Point = (usize, [f32; 3]);
+
+impl Snapshot {
+    /// Its numbers' bits in a fixed order, for a digest.
+    pub fn bits(&self) -> impl Iterator<Item = u32> {
+        let contacts = self.contacts.iter().flat_map(|(group, key, [a, b, c, d])| {
+            std::iter::once(*group as u32).chain([key, a, b, c, d].map(|x| x.to_bits()))
+        });
+        self.rows.iter().map(|x| x.to_bits()).chain(contacts)
+    }
+}
+
 /// Worlds of one scene.
 pub struct Batch {
     tables: Arc<Tables<f32>>,
+    points: Vec<Point>,
     layout: Layout,
     width: Width,
     n_worlds: usize,
@@ -149,6 +188,8 @@ struct Layout {
     n_muscles: usize,
     n_controls: usize,
     n_objects: usize,
+    n_branches: usize,
+    n_points: usize,
 }
 
 impl Layout {
@@ -181,8 +222,14 @@ impl Layout {
     fn tension(&self) -> usize {
         self.length() + self.n_muscles
     }
-    fn n_rows(&self) -> usize {
+    fn touch(&self) -> usize {
         self.tension() + self.n_muscles
+    }
+    fn points(&self) -> usize {
+        self.touch() + self.n_branches
+    }
+    fn n_rows(&self) -> usize {
+        self.points() + 3 * self.n_points
     }
 }
 
@@ -229,6 +276,8 @@ impl Batch {
             n_muscles: m.muscles.len(),
             n_controls: m.n_controls(),
             n_objects: scene.objects.len(),
+            n_branches: tables.pairs.branches.iter().copied().max().unwrap_or(0),
+            n_points: 0,
         };
         let n_groups = n_worlds.div_ceil(width.lanes());
         let needed = n_groups * width.lanes() * (layout.n_rows() + CONTACT_ROWS) * size_of::<f32>();
@@ -253,6 +302,7 @@ impl Batch {
         }
         Ok(Self {
             tables: Arc::new(tables),
+            points: Vec::new(),
             layout,
             width,
             n_worlds,
@@ -277,11 +327,13 @@ impl Batch {
         self.registers
             .resize_with(n_threads.max(self.registers.len()), || None);
         let share = self.groups.len().div_ceil(n_threads).max(1);
-        let (tables, layout, width) = (&*self.tables, &self.layout, self.width);
+        let (tables, points, layout, width) =
+            (&*self.tables, &*self.points, &self.layout, self.width);
         if n_threads == 1 {
             run(
                 width,
                 tables,
+                points,
                 layout,
                 &mut self.groups,
                 n_steps,
@@ -291,7 +343,7 @@ impl Batch {
         }
         std::thread::scope(|scope| {
             for (groups, register) in self.groups.chunks_mut(share).zip(&mut self.registers) {
-                scope.spawn(move || run(width, tables, layout, groups, n_steps, register));
+                scope.spawn(move || run(width, tables, points, layout, groups, n_steps, register));
             }
         });
     }
@@ -360,6 +412,86 @@ impl Batch {
             .iter()
             .skip(world % lanes);
         keys.step_by(5 * lanes).filter(|key| **key >= 0.0).count()
+    }
+
+    /// Copies a list of numbers of one world, as far as it fits, without making a list of its own.
+    pub fn read(&self, world: usize, what: Reading, to: &mut [f32]) {
+        let l = &self.layout;
+        let of_joints = |first: usize, to: &mut [f32]| {
+            for (x, k) in to.iter_mut().zip(&self.tables.mechanism.dof_of_joint) {
+                *x = self.row(world, first + k);
+            }
+        };
+        let (first, n) = match what {
+            Reading::Angles => return of_joints(0, to),
+            Reading::Velocities => return of_joints(l.qd(), to),
+            Reading::Activations => (l.act(), l.n_muscles),
+            Reading::Lengths => (l.length(), l.n_muscles),
+            Reading::Tensions => (l.tension(), l.n_muscles),
+            Reading::Touch => (l.touch(), l.n_branches),
+            Reading::Sites => (l.points(), 3 * l.n_points),
+            Reading::Object(object) => (l.object(object), 13),
+        };
+        for (x, row) in to.iter_mut().zip(first..first + n) {
+            *x = self.row(world, row);
+        }
+    }
+
+    /// Whether a world diverged: see [`Batch::diverged`].
+    pub fn has_diverged(&self, world: usize) -> bool {
+        self.row(world, self.layout.alive()) == 0.0
+    }
+
+    /// The branch of the body that a joint moves, as counted in [`Reading::Touch`]: links that follow each other without a
+    /// fork, such as those of a finger.
+    pub fn branch(&self, joint: usize) -> usize {
+        let m = &self.tables.mechanism;
+        self.tables.pairs.branches[m.dofs[m.dof_of_joint[joint]].link] - 1
+    }
+
+    /// From now on keeps where these sites of the scene's model are after each [`Batch::step`], and the lengths of tendons as
+    /// they are then instead of at the start of its last step. Costs about half a step without contacts for each call.
+    ///
+    /// # Errors
+    /// When the model has no such site.
+    pub fn watch(&mut self, model: &Model, sites: &[&str]) -> Result<(), BatchError> {
+        let places = Mechanism::<f32>::with_places(model, ParameterSet::Compat, Inside::Exact).1;
+        let point = |name: &&str| {
+            let site = model.site.iter().find(|s| s.name == *name)?;
+            let place = places.iter().find(|(body, _)| *body == site.body)?.1;
+            let V3(x, y, z) = place.turn.apply(V3::splat(&site.pos)) + V3::splat(&place.pos);
+            Some((place.link, [x, y, z].map(|x: f64| x as f32)))
+        };
+        let found = |name: &&str| {
+            point(name).ok_or_else(|| BatchError::Scene(format!("there is no site \"{name}\"")))
+        };
+        self.points = sites.iter().map(found).collect::<Result<_, _>>()?;
+        self.layout.n_points = sites.len();
+        let n_rows = self.layout.n_rows() * self.width.lanes();
+        for group in &mut self.groups {
+            group.rows.resize(n_rows, 0.0);
+        }
+        for world in (0..self.n_worlds).step_by(self.width.lanes()) {
+            self.look(world);
+        }
+        Ok(())
+    }
+
+    /// Makes what is kept about watched sites, tendons and touch fit the state of a world that was set or restored.
+    pub fn look(&mut self, world: usize) {
+        self.registers
+            .resize_with(self.registers.len().max(1), || None);
+        let (group, register) = (world / self.width.lanes(), &mut self.registers[0]);
+        let group = &mut self.groups[group..=group];
+        run(
+            self.width,
+            &self.tables,
+            &self.points,
+            &self.layout,
+            group,
+            0,
+            register,
+        );
     }
 
     /// Puts a world elsewhere, without memory of what it was; a diverged one goes on.
@@ -516,27 +648,28 @@ fn available_mib() -> Option<usize> {
 fn run(
     width: Width,
     tables: &Tables<f32>,
+    points: &[Point],
     layout: &Layout,
     groups: &mut [Lanewise],
     n_steps: usize,
     register: &mut Option<Box<dyn Any + Send>>,
 ) {
     match width {
-        Width::One => run_lanes::<f32>(tables, layout, groups, n_steps, register),
+        Width::One => run_lanes::<f32>(tables, points, layout, groups, n_steps, register),
         #[cfg(target_arch = "x86_64")]
         #[expect(
             unsafe_code,
             reason = "a function with instructions that not every processor has"
         )]
         // SAFETY: a batch is made only for a width that the processor has.
-        Width::Eight => unsafe { run_avx2(tables, layout, groups, n_steps, register) },
+        Width::Eight => unsafe { run_avx2(tables, points, layout, groups, n_steps, register) },
         #[cfg(target_arch = "x86_64")]
         #[expect(
             unsafe_code,
             reason = "a function with instructions that not every processor has"
         )]
         // SAFETY: a batch is made only for a width that the processor has.
-        Width::Sixteen => unsafe { run_avx512(tables, layout, groups, n_steps, register) },
+        Width::Sixteen => unsafe { run_avx512(tables, points, layout, groups, n_steps, register) },
         #[cfg(not(target_arch = "x86_64"))]
         Width::Eight | Width::Sixteen => unreachable!("not available, see `is_available`"),
     }
@@ -546,30 +679,33 @@ fn run(
 #[target_feature(enable = "avx2")]
 fn run_avx2(
     tables: &Tables<f32>,
+    points: &[Point],
     layout: &Layout,
     groups: &mut [Lanewise],
     n_steps: usize,
     register: &mut Option<Box<dyn Any + Send>>,
 ) {
-    run_lanes::<F32x8>(tables, layout, groups, n_steps, register);
+    run_lanes::<F32x8>(tables, points, layout, groups, n_steps, register);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn run_avx512(
     tables: &Tables<f32>,
+    points: &[Point],
     layout: &Layout,
     groups: &mut [Lanewise],
     n_steps: usize,
     register: &mut Option<Box<dyn Any + Send>>,
 ) {
-    run_lanes::<F32x16>(tables, layout, groups, n_steps, register);
+    run_lanes::<F32x16>(tables, points, layout, groups, n_steps, register);
 }
 
 /// Everything that is called from here is inlined here: only so does it get the instructions of the function around it.
 #[inline(always)]
 fn run_lanes<L: Lanes<Scalar = f32> + Send>(
     tables: &Tables<f32>,
+    points: &[Point],
     layout: &Layout,
     groups: &mut [Lanewise],
     n_steps: usize,
@@ -585,6 +721,10 @@ fn run_lanes<L: Lanes<Scalar = f32> + Send>(
             step(tables, register);
         }
         store(layout, group, register);
+        store_touch(tables, layout, group, register);
+        if !points.is_empty() {
+            look(tables, points, layout, group, register);
+        }
     }
 }
 
@@ -596,6 +736,8 @@ fn load<L: Lanes<Scalar = f32>>(l: &Layout, group: &Lanewise, r: &mut Register<L
     load_rows(&group.rows, l.limit_force(), &mut r.rows.limit_force);
     load_rows(&group.rows, l.act(), &mut r.w.act);
     load_rows(&group.rows, l.control(), &mut r.w.control);
+    load_rows(&group.rows, l.length(), &mut r.w.length);
+    load_rows(&group.rows, l.tension(), &mut r.w.tension);
     for (o, body) in r.objects.iter_mut().enumerate() {
         let mut x = [L::zero(); 13];
         load_rows(&group.rows, l.object(o), &mut x);
@@ -641,6 +783,46 @@ fn store<L: Lanes<Scalar = f32>>(l: &Layout, group: &mut Lanewise, r: &Register<
         group.contact_groups.push(warm.group);
         let [a, b, c, d] = warm.force;
         store_rows(&[warm.key, a, b, c, d], 5 * i, &mut group.contact_rows);
+    }
+}
+
+/// Normal forces by branch.
+#[inline(always)]
+fn store_touch<L: Lanes<Scalar = f32>>(
+    tables: &Tables<f32>,
+    l: &Layout,
+    group: &mut Lanewise,
+    r: &Register<L>,
+) {
+    group.rows[l.touch() * L::N..l.points() * L::N].fill(0.0);
+    for warm in &r.rows.warm {
+        let force = warm.force[0].only(warm.key.gt(L::of(-0.5)));
+        for branch in tables.pairs.groups[warm.group]
+            .touching
+            .into_iter()
+            .flatten()
+        {
+            let row = &mut group.rows[(l.touch() + branch) * L::N..];
+            (L::load(row) + force).store(row);
+        }
+    }
+}
+
+/// Where watched sites are, and how long tendons, in the state that a step led to.
+#[inline(always)]
+fn look<L: Lanes<Scalar = f32>>(
+    tables: &Tables<f32>,
+    points: &[Point],
+    l: &Layout,
+    group: &mut Lanewise,
+    r: &mut Register<L>,
+) {
+    kinematics(&tables.mechanism, &mut r.w);
+    tendons(&tables.mechanism, &mut r.w);
+    store_rows(&r.w.length, l.length(), &mut group.rows);
+    for (i, (link, at)) in points.iter().enumerate() {
+        let V3(x, y, z) = point(&r.w, *link, at) + r.w.origin;
+        store_rows(&[x, y, z], l.points() + 3 * i, &mut group.rows);
     }
 }
 

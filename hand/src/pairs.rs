@@ -66,6 +66,8 @@ pub(crate) struct Group<T> {
     pub(crate) below: Vec<Vec<(usize, usize)>>,
     pub(crate) first_object: Option<usize>,
     pub(crate) second_object: Option<usize>,
+    /// The branches of the body that touch, counted from 0.
+    pub(crate) touching: [Option<usize>; 2],
     /// Whether contacts resist turning around their normal.
     pub(crate) torsional: bool,
     /// Sliding friction; torsional friction in metres.
@@ -80,6 +82,8 @@ pub(crate) struct Pairs<T> {
     pub(crate) pairs: Vec<Pair<T>>,
     pub(crate) bundles: Vec<Bundle<T>>,
     pub(crate) groups: Vec<Group<T>>,
+    /// The branch of each link: see [`branches`].
+    pub(crate) branches: Vec<usize>,
 }
 
 /// Which shape of a pair is tested against the other's distance field.
@@ -128,16 +132,17 @@ impl<T: Scalar> Pairs<T> {
             geoms.push(geom(owner, shape, weight));
             contacts.push(&shape.contact);
         }
+        let branches = branches(m);
         let mut this = Self {
             geoms,
             pairs: Vec::new(),
             bundles: Vec::new(),
             groups: Vec::new(),
+            branches: branches.clone(),
         };
         if !scene.options.contacts {
             return this;
         }
-        let branches = branches(m);
         // By owner of the second side, so that an object's shapes stay together.
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
         let n = this.geoms.len();
@@ -348,6 +353,10 @@ fn group<T: Scalar>(
         dofs: dofs.clone(),
         first_object: object(first),
         second_object: object(second),
+        touching: [first, second].map(|owner| match owner {
+            Owner::Link(link) => branches[link].checked_sub(1),
+            _ => None,
+        }),
         torsional: contact.dimensions >= 4,
         friction: [
             T::of(if contact.dimensions == 1 {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use episode::{Action, Header, Observation, RewardTerm, Space, Value};
 use thiserror::Error;
 
+use crate::hand::HandError;
 use crate::household::Fact;
 use crate::household::{FactError, HouseAction, HouseGraph};
 use crate::observation;
@@ -110,6 +111,15 @@ pub enum EnvError {
         /// Name of the scenario.
         scenario: String,
     },
+    /// A goal was given to a task that draws its own.
+    #[error("{scenario} draws its own target: no goal in words can be given")]
+    OwnGoal {
+        /// Name of the task.
+        scenario: String,
+    },
+    /// A hand cannot do what it is asked to.
+    #[error(transparent)]
+    Hand(#[from] HandError),
 }
 
 /// A vector of worlds of one scenario.

@@ -1,4 +1,4 @@
-//! The headless world: a house described by a scenario file, in symbols and in Rapier.
+//! The headless world: a house described by a scenario file, in symbols and in Rapier; and a hand, many worlds at a time.
 //!
 //! A [`scenario::Scenario`] says what was asked for; drawing it with a seed gives an [`scenario::Instance`]; from that start the
 //! symbolic [`household::HouseGraph`] and the physical world, two readings of one house that must agree. A policy steps
@@ -8,6 +8,7 @@
 
 pub mod catalogue;
 pub mod env;
+pub mod hand;
 pub mod household;
 pub mod observation;
 pub mod problem;

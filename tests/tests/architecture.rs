@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("episode", &[]),
     ("hand", &[]),
     ("sim", &["episode", "hand"]),
-    ("agents", &["episode", "sim"]),
+    ("agents", &["episode", "hand", "sim"]),
     ("dataset", &["episode"]),
     ("trainers", &["agents", "dataset", "episode", "sim"]),
     (

@@ -1,0 +1,470 @@
+//! What every hand task promises, whatever the number of worlds and the place among them.
+
+use ::hand::batch::Width;
+use episode::{Action, Value};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::task::{named, names};
+use super::{Actions, Body, Config, HandEnv, HandError};
+use crate::env::{EnvError, Start, VectorEnv as _, Wish};
+use crate::random::episode_rng;
+use crate::recorder::Recorder;
+
+/// Every task with MyoHand, and those that any hand can do with the robot hand.
+fn rows() -> Vec<(&'static str, Body)> {
+    let myohand = Body::myohand().unwrap();
+    let robot = Body::robot().unwrap();
+    let mut rows: Vec<_> = names()
+        .into_iter()
+        .map(|name| (name, myohand.clone()))
+        .collect();
+    rows.extend(["hand/pose", "hand/reach"].map(|name| (name, robot.clone())));
+    rows
+}
+
+fn env((name, body): &(&'static str, Body), config: Config, n: usize) -> HandEnv {
+    HandEnv::new(body.clone(), named(name).unwrap(), config, n).unwrap()
+}
+
+/// The actions of episode `index`: a stream of its own, wherever it is played.
+fn stream(index: u64) -> ChaCha8Rng {
+    episode_rng(7, "", index, "test")
+}
+
+fn actions(rng: &mut ChaCha8Rng, env: &HandEnv) -> Vec<f32> {
+    let episode::Space::Box { low, high, .. } = env.action_space() else {
+        panic!()
+    };
+    (0..env.n_actions())
+        .map(|_| low + (high - low) * rng.random::<f32>())
+        .collect()
+}
+
+/// All that was seen and judged in a world, as bits.
+fn bits(env: &HandEnv, lane: usize) -> Vec<u32> {
+    let n = env.n_observations();
+    let n_terms = env.task().terms().len();
+    let flags = [
+        env.terminated(),
+        env.truncated(),
+        env.succeeded(),
+        env.diverged(),
+    ];
+    let numbers = env.observations()[lane * n..][..n].iter();
+    let numbers = numbers.chain(&env.reward_terms()[lane * n_terms..][..n_terms]);
+    let numbers = numbers
+        .chain(&env.rewards()[lane..=lane])
+        .map(|x| x.to_bits());
+    numbers.chain(flags.map(|f| u32::from(f[lane]))).collect()
+}
+
+/// Plays one episode for each world, starting with `first` in world 0, at most `steps` long; the bits of every step.
+fn play(env: &mut HandEnv, first: u64, steps: usize) -> Vec<Vec<Vec<u32>>> {
+    let (n, n_actions) = (env.n_worlds(), env.n_actions());
+    let mut streams: Vec<_> = (0..n as u64).map(|i| stream(first + i)).collect();
+    let mut played = vec![Vec::new(); n];
+    for (lane, played) in played.iter_mut().enumerate() {
+        env.reset_lane(lane, 1, first + lane as u64).unwrap();
+        played.push(bits(env, lane));
+    }
+    let mut all = vec![0.0; n * n_actions];
+    for _ in 0..steps {
+        for (lane, stream) in streams.iter_mut().enumerate() {
+            all[lane * n_actions..][..n_actions].copy_from_slice(&actions(stream, env));
+        }
+        env.step_flat(&all).unwrap();
+        for (lane, played) in played.iter_mut().enumerate() {
+            played.push(bits(env, lane));
+        }
+    }
+    played
+}
+
+#[test]
+fn every_task_keeps_its_spaces_and_its_limit() {
+    for row in rows() {
+        let config = Config {
+            max_steps: Some(50),
+            ..Config::default()
+        };
+        let mut recorder = Recorder::new(env(&row, config, 3), "test");
+        let start = Start {
+            seed: 3,
+            index: 5,
+            wish: Wish::Draw,
+        };
+        let mut rng = stream(0);
+        recorder.reset(1, &start).unwrap();
+        while !recorder.ended(1) {
+            let action = Action::Array(actions(&mut rng, recorder.env()));
+            let space = recorder.action_space();
+            let Action::Array(numbers) = &action else {
+                panic!()
+            };
+            assert!(space.contains(&Value::Array(numbers.clone())));
+            let seen = recorder.observation(1).unwrap().clone();
+            assert!(
+                recorder.observation_space().contains(&seen.into_value()),
+                "{row:?}"
+            );
+            recorder.step(vec![None, Some(action), None]);
+        }
+        let episode = recorder.take(1).unwrap();
+        let (last, before) = episode.steps.split_last().unwrap();
+        assert!(before.iter().all(|s| !s.terminated && !s.truncated));
+        assert!(last.terminated != last.truncated);
+        assert_eq!(
+            last.truncated,
+            episode.steps.len() == 50 && !last.terminated
+        );
+        assert!(!episode.header.task.is_empty() && !episode.header.goal.is_empty());
+        for step in &episode.steps {
+            let sum: f32 = step.reward_terms.iter().map(|t| t.value).sum();
+            assert!(step.reward.is_finite());
+            assert_eq!(step.reward, sum);
+            assert_eq!(step.state_digest.len(), 32);
+            assert!(step.refusal.is_none() && step.info.is_empty());
+        }
+        // The target stays what it was, and the phase passes.
+        let part = |o: &episode::Observation, name: &str| o.0[name].clone();
+        let seen = &last.observation;
+        assert_eq!(part(&episode.first, "target"), part(seen, "target"));
+        let passed = episode.steps.len() as f32 / 50.0;
+        assert_eq!(part(seen, "phase"), Value::Array(vec![passed]));
+    }
+}
+
+#[test]
+fn an_episode_has_the_same_bits_in_any_company() {
+    for row in rows() {
+        let config = Config {
+            frame_skip: 5,
+            ..Config::default()
+        };
+        let widths = [Width::One, Width::Eight, Width::Sixteen];
+        let mut company = Vec::new();
+        for (n, width) in [1, 7, 16].into_iter().zip(widths) {
+            let width = Some(width).filter(|w| w.is_available());
+            let mut env = env(
+                &row,
+                Config {
+                    width,
+                    threads: 2,
+                    ..config
+                },
+                n,
+            );
+            // Episode 16 is in world 0, then in the last but one, then in the middle.
+            let place = [0, 5, 8][company.len()];
+            company.push(play(&mut env, 16 - place, 30).swap_remove(place as usize));
+        }
+        assert!(
+            company[0] == company[1] && company[0] == company[2],
+            "{}",
+            row.0
+        );
+        let mut other = env(&row, config, 1);
+        assert!(play(&mut other, 17, 30)[0] != company[0], "{}", row.0);
+    }
+}
+
+#[test]
+fn a_reset_leaves_the_other_worlds_alone() {
+    for row in rows() {
+        let config = Config::default();
+        let mut env = env(&row, config, 5);
+        let alone = play(&mut env, 0, 20);
+        let mut again = self::env(&row, config, 5);
+        let mut streams: Vec<_> = (0..5).map(stream).collect();
+        for lane in 0..5 {
+            again.reset_lane(lane, 1, lane as u64).unwrap();
+        }
+        for step in 1..=20 {
+            let all: Vec<f32> = streams
+                .iter_mut()
+                .flat_map(|s| actions(s, &again))
+                .collect();
+            again.step_flat(&all).unwrap();
+            if step % 4 == 0 {
+                again.reset_lane(2, 9, step).unwrap();
+            }
+            for lane in [0, 1, 3, 4] {
+                assert!(
+                    bits(&again, lane) == alone[lane][step as usize],
+                    "{} {lane}",
+                    row.0
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_goes_on_in_any_world() {
+    for row in rows() {
+        let config = Config::default();
+        let mut env = env(&row, config, 3);
+        play(&mut env, 0, 4);
+        let kept = env.snapshot(1).unwrap();
+        let mut rng = stream(99);
+        let all: Vec<Vec<f32>> = (0..12).map(|_| actions(&mut rng, &env)).collect();
+        let go_on = |env: &mut HandEnv, lane: usize| {
+            let mut seen = vec![bits(env, lane)];
+            for action in &all {
+                let mut list = vec![None; env.n_worlds()];
+                if !env.terminated()[lane] {
+                    list[lane] = Some(Action::Array(action.clone()));
+                }
+                env.step(&list);
+                seen.push(bits(env, lane));
+            }
+            (seen, env.state_digest(lane))
+        };
+        let waiting = [0, 2].map(|lane| (lane, bits(&env, lane), env.state_digest(lane)));
+        let expected = go_on(&mut env, 1);
+        // Worlds that got no action have not moved.
+        for (lane, seen, digest) in waiting {
+            assert!(
+                bits(&env, lane) == seen && env.state_digest(lane) == digest,
+                "{}",
+                row.0
+            );
+        }
+        env.restore(1, &kept).unwrap();
+        assert!(go_on(&mut env, 1) == expected, "{}", row.0);
+        let mut elsewhere = self::env(&row, config, 16);
+        elsewhere.restore(11, &kept).unwrap();
+        assert!(go_on(&mut elsewhere, 11) == expected, "{}", row.0);
+    }
+}
+
+#[test]
+fn a_world_that_diverges_ends_its_episode_alone() {
+    let row = ("hand/reorient", Body::myohand().unwrap());
+    let mut healthy = env(&row, Config::default(), 3);
+    let undisturbed = play(&mut healthy, 0, 3);
+    let mut env = env(&row, Config::default(), 3);
+    let mut streams: Vec<_> = (0..3).map(stream).collect();
+    for lane in 0..3 {
+        env.reset_lane(lane, 1, lane as u64).unwrap();
+    }
+    let mut list = |env: &HandEnv| -> Vec<Option<Action>> {
+        streams
+            .iter_mut()
+            .map(|s| Some(Action::Array(actions(s, env))))
+            .collect()
+    };
+    let first = list(&env);
+    env.step(&first);
+    env.throw(1);
+    let second = list(&env);
+    let outcomes = env.step(&second);
+    let outcome = outcomes[1].as_ref().unwrap();
+    assert!(outcome.terminated && !outcome.truncated && !outcome.success);
+    let text = "seed 1, episode 1, step 2".to_owned();
+    assert_eq!(outcome.info["diverged"], Value::Text(text));
+    assert!(
+        env.observation_space()
+            .contains(&outcome.observation.clone().into_value())
+    );
+    for lane in [0, 2] {
+        assert!(bits(&env, lane) == undisturbed[lane][2]);
+    }
+    // It goes on after a reset as if nothing had been.
+    env.reset_lane(1, 1, 1).unwrap();
+    assert!(bits(&env, 1) == undisturbed[1][0]);
+}
+
+#[test]
+fn wrong_input_is_answered_in_words() {
+    let body = Body::myohand().unwrap();
+    let row = ("hand/pose", body.clone());
+    let mut env = env(&row, Config::default(), 2);
+    let start = Start {
+        seed: 0,
+        index: 0,
+        wish: Wish::Explore,
+    };
+    env.reset(0, &start).unwrap();
+    let mut refusal = |action: Action| {
+        let outcome = env.step(&[Some(action), None]).remove(0).unwrap();
+        outcome.refusal.unwrap_or_default()
+    };
+    assert_eq!(
+        refusal(Action::Text("wave".to_owned())),
+        "an action of a hand is a list of numbers"
+    );
+    assert_eq!(
+        refusal(Action::Array(vec![0.0; 3])),
+        "the action has 3 numbers, expected 39"
+    );
+    let mut numbers = vec![0.5; 39];
+    numbers[4] = f32::NAN;
+    assert_eq!(
+        refusal(Action::Array(numbers)),
+        "number 4 of the action is NaN"
+    );
+    assert_eq!(refusal(Action::Array(vec![7.0; 39])), "");
+    let error = env.step_flat(&[0.0; 3]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "3 numbers of actions, expected 78 (worlds × controls)"
+    );
+    let mut numbers = vec![0.0; 78];
+    numbers[0] = f32::INFINITY;
+    env.step_flat(&numbers).unwrap();
+    let error = env.reset_lane(2, 0, 0).unwrap_err().to_string();
+    assert_eq!(error, "there is no world 2: there are 2, counted from 0");
+    let other = Config {
+        frame_skip: 3,
+        ..Config::default()
+    };
+    let other = self::env(&row, other, 1).snapshot(0).unwrap();
+    let error = env.restore(0, &other).unwrap_err();
+    assert!(matches!(error, HandError::Snapshot { .. }));
+    assert!(env.snapshot(2).is_none());
+    let wish = Wish::Goal {
+        say: String::new(),
+        all: Vec::new(),
+    };
+    let start = Start { wish, ..start };
+    assert!(matches!(
+        env.reset(1, &start),
+        Err(EnvError::OwnGoal { .. })
+    ));
+    let made = |body: &Body, name: &str, config: Config| {
+        HandEnv::new(body.clone(), named(name).unwrap(), config, 1)
+            .err()
+            .map(|e| e.to_string())
+    };
+    let robot = Body::robot().unwrap();
+    let error = made(&robot, "hand/hold", Config::default()).unwrap();
+    assert_eq!(
+        error,
+        "task \"hand/hold\" needs joint \"pro_sup\", which model \"robot_hand\" does not have"
+    );
+    let config = Config {
+        frame_skip: 0,
+        ..Config::default()
+    };
+    assert_eq!(
+        made(&body, "hand/pose", config).unwrap(),
+        "frame_skip is 0, expected 1 to 1000"
+    );
+    let config = Config {
+        max_steps: Some(0),
+        ..Config::default()
+    };
+    assert_eq!(
+        made(&body, "hand/pose", config).unwrap(),
+        "max_steps is 0, expected at least 1"
+    );
+    let mut broken = body.clone();
+    broken.model.joint[3].body = "elbow".to_owned();
+    let error = made(&broken, "hand/key", Config::default()).unwrap();
+    assert!(error.contains("elbow"), "{error}");
+    let body = Body {
+        tips: vec!["nose".to_owned()],
+        ..body
+    };
+    let error = HandEnv::new(body, named("hand/pose").unwrap(), Config::default(), 1).err();
+    assert!(matches!(
+        error,
+        Some(HandError::Missing { kind: "site", .. })
+    ));
+}
+
+#[test]
+fn the_logistic_map_is_myosuites() {
+    let row = ("hand/pose", Body::myohand().unwrap());
+    let config = Config {
+        actions: Actions::Logistic,
+        frame_skip: 200,
+        ..Config::default()
+    };
+    let mut env = env(&row, config, 3);
+    for lane in 0..3 {
+        env.reset_lane(lane, 0, 0).unwrap();
+    }
+    let list: Vec<f32> = [-1.0, 0.0, 1.0].iter().flat_map(|a| [*a; 39]).collect();
+    env.step_flat(&list).unwrap();
+    let n = env.n_observations();
+    for (lane, expected) in [0.000_553, 0.075_858, 0.924_142].into_iter().enumerate() {
+        let seen = env.layout().seen(&env.observations()[lane * n..][..n]);
+        // After 0.4 s, ten times the time constants, activations are what the muscles are excited to.
+        for act in seen.activations {
+            assert!((act - expected).abs() < 1e-3, "{act} {expected}");
+        }
+    }
+}
+
+#[test]
+fn fingers_feel_what_they_touch() {
+    let row = ("hand/reorient", Body::myohand().unwrap());
+    let mut env = env(&row, Config::default(), 1);
+    env.reset_lane(0, 0, 0).unwrap();
+    for _ in 0..25 {
+        env.step_flat(&[0.02; 39]).unwrap();
+    }
+    let seen = env.layout().seen(env.observations());
+    let weight = 0.1 * 9.81;
+    let total: f32 = seen.touch.iter().sum();
+    assert!(seen.object_pose[2] > 1.4, "{:?}", seen.object_pose);
+    assert!(
+        total > 0.8 * weight && total < 20.0 * weight,
+        "{:?}",
+        seen.touch
+    );
+}
+
+/// Nanoseconds that this thread has had a processor for: what others do on the machine does not count.
+fn cpu_nanos() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// `cargo test -p sim --release -- --ignored --nocapture throughput`
+#[test]
+#[ignore = "prints a measurement; Linux only"]
+fn throughput() {
+    for name in names() {
+        let row = (name, Body::myohand().unwrap());
+        let mut env = env(&row, Config::default(), 64);
+        let mut rng = stream(0);
+        let (mut index, mut diverged) = (63, 0);
+        for lane in 0..64 {
+            env.reset_lane(lane, 0, lane as u64).unwrap();
+        }
+        let mut observed = 0.0;
+        let mut rates = Vec::new();
+        for _ in 0..7 {
+            let list: Vec<f32> = (0..64).flat_map(|_| actions(&mut rng, &env)).collect();
+            let start = cpu_nanos();
+            for _ in 0..100 {
+                env.step_flat(&list).unwrap();
+                for lane in 0..64 {
+                    if env.terminated()[lane] || env.truncated()[lane] {
+                        index += 1;
+                        diverged += usize::from(env.diverged()[lane]);
+                        env.reset_lane(lane, 0, index).unwrap();
+                    }
+                }
+            }
+            rates.push(6400.0 / (cpu_nanos() - start) * 1e9);
+            let start = cpu_nanos();
+            for _ in 0..100 {
+                for lane in 0..64 {
+                    env.observe(lane);
+                }
+            }
+            observed += (cpu_nanos() - start) / (7.0 * 6400.0) / 1e3;
+        }
+        rates.sort_by(f64::total_cmp);
+        let [median, best] = [rates[3], rates[6]];
+        println!("{name}: {median:.0} steps a core-second (median of 7), best {best:.0}");
+        println!(
+            "{name}: {observed:.2} us to observe a world, {index} episodes, {diverged} diverged"
+        );
+    }
+}
