@@ -372,3 +372,57 @@ fn wrong_lists_are_refused() {
     let error = world.set_state(&state).unwrap_err();
     assert_eq!(error.to_string(), "qvel has 22 numbers, expected 23");
 }
+
+/// How many steps a core makes in a second of its own time, with nothing to touch, with a cube that lies in the open palm,
+/// and with a grasp that all fingers hold.
+///
+/// `cargo test -p sim --lib -- --ignored --nocapture hand_steps`
+#[test]
+#[ignore = "measures, and a busy machine is no measure"]
+fn hand_steps_of_a_core_second() {
+    let free = HandScene::new(&scene(myohand(), Options::default())).unwrap();
+    println!(
+        "nothing to touch: {:.0}",
+        steps_per_second(free, &[0.1; 39])
+    );
+    let (cube, grip) = (
+        Thing {
+            kind: ShapeKind::Box,
+            size: [0.025; 3],
+            across: false,
+            depth: 0.046,
+        },
+        Grip {
+            pronation: -1.5,
+            excitation: 0.02,
+            mass: 0.1,
+            friction: 1.0,
+        },
+    );
+    for (name, thing, grip) in [
+        ("cube on the palm", cube, grip),
+        ("grasp", THINGS[0], GRIPS[0]),
+    ] {
+        let (scene, start, excitations) = grasp(&thing, &grip);
+        let mut world = HandScene::new(&scene).unwrap();
+        world.set_state(&start).unwrap();
+        println!("{name}: {:.0}", steps_per_second(world, &excitations));
+    }
+}
+
+/// The best of ten stretches of 100 steps, after 200 to get there.
+fn steps_per_second(mut world: HandScene, excitations: &[f32]) -> f64 {
+    let seconds = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+    };
+    world.set_controls(excitations).unwrap();
+    world.step(200);
+    let mut best = 0.0_f64;
+    for _ in 0..10 {
+        let start = seconds();
+        world.step(100);
+        best = best.max(100.0 / (seconds() - start));
+    }
+    best
+}
