@@ -286,4 +286,80 @@ body.hand = { room = "kitchen", at = [1.6, 2.4, 1.2], model = "MODEL" }
         assert_eq!(error.to_string(), "controls has 3 numbers, expected 24");
         assert!(world.move_arm([0.0, f64::NAN, 0.0]).is_err());
     }
+
+    /// Angles that the muscles pull toward: of the thumb (abduction, flexion, its two hinges), and of each finger's three.
+    struct Posture {
+        thumb: [f64; 4],
+        finger: [f64; 3],
+    }
+
+    const OPEN: Posture = Posture {
+        thumb: [-0.468, 0.991, 0.642, -0.461],
+        finger: [0.068, 0.2, 0.8],
+    };
+    const CLOSED: Posture = Posture {
+        thumb: [-0.367, 0.78, 0.233, -1.47],
+        finger: [0.3, 1.7, 0.4],
+    };
+
+    /// Angles between open (0) and closed (1), of the fingers and of the thumb.
+    fn angles(fingers: f64, thumb: f64) -> Vec<f64> {
+        let mix = |open: f64, closed: f64, t: f64| open * (1.0 - t) + closed * t;
+        let mut angles = vec![0.0, 0.084, 0.0];
+        angles.extend((0..4).map(|i| mix(OPEN.thumb[i], CLOSED.thumb[i], thumb)));
+        let [m, p, d] = [0, 1, 2].map(|i| mix(OPEN.finger[i], CLOSED.finger[i], fingers));
+        (0..4).for_each(|_| angles.extend([m, 0.0, p, d]));
+        angles
+    }
+
+    /// Excites each muscle by how much its moment arms turn the joints toward the angles.
+    fn excitations(kernel: &Kernel, hand: &HandState, angles: &[f64], gain: f64) -> Vec<f64> {
+        let (qpos, qvel, act) = (hand.qpos.clone(), hand.qvel.clone(), hand.act.clone());
+        let answer = kernel
+            .evaluate(&hand::kernel::Pose { qpos, qvel, act })
+            .unwrap();
+        let pull = |arms: &Vec<f64>| {
+            let joint = |j: usize| {
+                let weight = if j < 3 { 1.5 } else { 1.0 };
+                -arms[j] * (angles[j] - hand.qpos[j] - 0.05 * hand.qvel[j]) * weight
+            };
+            (0.02 + gain * (0..23).map(joint).sum::<f64>()).clamp(0.0, 1.0)
+        };
+        answer.moment_arms.iter().map(pull).collect()
+    }
+
+    /// The arm brings the open hand to a mug on the table, muscles close it, and the arm lifts: contacts alone carry the mug.
+    #[test]
+    fn muscles_grasp_a_mug_and_lift_it_from_the_table() {
+        let mut world = with("myohand");
+        let model = model::load_text(hand::MYOHAND, "hand.toml").unwrap();
+        let kernel = Kernel::new(&model, ParameterSet::Calibrated);
+        let mug = world.plan.loose[0];
+        let start = world.pose(mug).unwrap().translation;
+        let from = start + Vector::new(-0.2, 0.041, 0.061);
+        let mut arm = [0.0; 3];
+        for step in 0..300 {
+            let t = f64::from(step) / 60.0;
+            let fingers = ((t - 2.5) / 0.592).clamp(0.0, 1.0);
+            let thumb = ((t - 2.706) / 0.592).clamp(0.0, 1.0);
+            let gain = if t > 3.2 { 500.0 } else { 185.0 };
+            let hand = world.hand().unwrap();
+            let controls = excitations(&kernel, &hand, &angles(fingers, thumb), gain);
+            world.set_hand_controls(&controls).unwrap();
+            if t < 1.3 {
+                let (palm, _) = world.hand_body("thirdmc").unwrap();
+                for (k, arm) in arm.iter_mut().enumerate() {
+                    *arm += 0.3 * f64::from((from[k] - palm[k]).clamp(-0.02, 0.02));
+                }
+            }
+            let [mut x, y, mut z] = arm;
+            x += 0.165 * (t - 1.3).clamp(0.0, 1.0);
+            z += 0.2 * (t - 3.7).clamp(0.0, 1.0);
+            world.move_arm([x, y, z]).unwrap();
+            world.wait(1);
+        }
+        let rise = world.pose(mug).unwrap().translation.z - start.z;
+        assert!(rise > 0.1, "the mug rose by {rise} m");
+        assert_eq!(world.incidents(), 0);
+    }
 }
