@@ -131,7 +131,7 @@ impl Default for Config {
 impl Default for EwcConfig {
     fn default() -> Self {
         Self {
-            lambda: 2e4,
+            lambda: 2.5e4,
             units: FisherUnits::Raw,
             loss: LossOf::Mean,
             sampled: false,
