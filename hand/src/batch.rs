@@ -363,7 +363,7 @@ impl Batch {
     /// Worlds that diverged: they stand still until they are set again.
     pub fn diverged(&self) -> Vec<usize> {
         (0..self.n_worlds)
-            .filter(|w| self.row(*w, self.layout.alive()) == 0.0)
+            .filter(|w| self.has_diverged(*w))
             .collect()
     }
 

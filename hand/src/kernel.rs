@@ -88,21 +88,6 @@ pub struct BodyPose {
     pub turn: [[f64; 3]; 3],
 }
 
-/// A stretch of a tendon between two bodies: each end is pulled toward the other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stretch {
-    /// The muscle that pulls.
-    pub muscle: usize,
-    /// The joints that carry the body of the first end, by the last of them; none: the world.
-    pub from_joint: Option<usize>,
-    /// The same of the second end.
-    pub to_joint: Option<usize>,
-    /// The first end, in metres, in the world.
-    pub from: [f64; 3],
-    /// The second end.
-    pub to: [f64; 3],
-}
-
 /// Bodies that move as one, as an engine with rigid bodies needs them: in SI units, with all joints at 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
@@ -225,31 +210,6 @@ impl Kernel {
             pos: [at.0, at.1, at.2],
             turn: rows(&turn),
         })
-    }
-
-    /// All straight parts of all muscles' tendons that join bodies which move against each other, at joint angles `qpos`
-    /// (n_joints): what an engine with point forces needs.
-    pub fn stretches(&self, qpos: &[f64]) -> Vec<Stretch> {
-        let m = &self.mechanism;
-        let w = self.placed(qpos);
-        let last_joint = |link: usize| m.links[link].chain.last().map(|k| m.dofs[*k].joint);
-        let world = |at: V3<f64>| {
-            let V3(x, y, z) = at + w.origin;
-            [x, y, z]
-        };
-        let mut found = Vec::new();
-        for muscle in 0..m.muscles.len() {
-            stretches(m, &w, muscle, &mut |from_link, from, to_link, to| {
-                found.push(Stretch {
-                    muscle,
-                    from_joint: last_joint(from_link),
-                    to_joint: last_joint(to_link),
-                    from: world(from),
-                    to: world(to),
-                });
-            });
-        }
-        found
     }
 
     /// What the muscles do to each link in a pose (n_links): each straight part of a tendon pulls its two ends toward each

@@ -4,6 +4,7 @@
 //! small wherever the hand is.
 
 use crate::lanes::{M3, Scalar, V3};
+use crate::math::{norm, sub};
 use crate::model::{Contact, Curves, JointKind, Model, ParameterSet, PathPoint, ShapeKind};
 
 /// The tables. Links and degrees of freedom (dofs): parents before children; link 0 is the world and all that is fixed to it.
@@ -626,14 +627,6 @@ pub(crate) fn matrix(quat: [f64; 4]) -> M3<f64> {
 fn transposed(m: &M3<f64>) -> M3<f64> {
     let a = &m.0;
     M3([a[0], a[3], a[6], a[1], a[4], a[7], a[2], a[5], a[8]])
-}
-
-fn sub(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [0, 1, 2].map(|e| a[e] - b[e])
-}
-
-fn norm(a: [f64; 3]) -> f64 {
-    a.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
 fn unit(a: [f64; 3]) -> [f64; 3] {

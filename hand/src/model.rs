@@ -366,11 +366,28 @@ impl Muscle {
     }
 }
 
-fn usual_solref() -> [f64; 2] {
+/// MuJoCo's: everything touches everything, sliding friction 1.
+impl Default for Contact {
+    fn default() -> Self {
+        Self {
+            group: 1,
+            mask: 1,
+            friction: [1.0, 0.005, 0.0001],
+            dimensions: 3,
+            margin: 0.0,
+            solref: usual_solref(),
+            solimp: usual_solimp(),
+        }
+    }
+}
+
+/// MuJoCo's `solref` where a file gives none: time constant in seconds and damping ratio.
+pub fn usual_solref() -> [f64; 2] {
     [0.02, 1.0]
 }
 
-fn usual_solimp() -> [f64; 5] {
+/// MuJoCo's `solimp` where a file gives none.
+pub fn usual_solimp() -> [f64; 5] {
     [0.9, 0.95, 0.001, 0.5, 2.0]
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::lanes::Scalar;
+use crate::math::norm;
 use crate::mechanism::{Mechanism, Softness};
 use crate::model::{Contact, ShapeKind};
 use crate::scene::{Primitive, Scene};
@@ -369,8 +370,4 @@ fn group<T: Scalar>(
         softness: Softness::new(contact.solref, contact.solimp),
         margin: T::of(contact.margin),
     }
-}
-
-fn norm(a: [f64; 3]) -> f64 {
-    a.iter().map(|x| x * x).sum::<f64>().sqrt()
 }

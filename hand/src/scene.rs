@@ -2,6 +2,7 @@
 
 use crate::model::{
     Body, Contact, Inertial, Joint, JointKind, Model, ParameterSet, Position, ShapeKind,
+    usual_solimp, usual_solref,
 };
 
 /// A model and its surroundings, in SI units.
@@ -154,8 +155,8 @@ impl DrivenRoot {
             axis: axes[i % 3],
             anchor: [0.0; 3],
             limit: Some([-self.reach[i / 3], self.reach[i / 3]]),
-            limit_solref: [0.02, 1.0],
-            limit_solimp: [0.9, 0.95, 0.001, 0.5, 2.0],
+            limit_solref: usual_solref(),
+            limit_solimp: usual_solimp(),
             damping: self.damping[i / 3],
             armature: 0.0,
         });
@@ -188,20 +189,5 @@ impl Primitive {
     /// The same shape elsewhere.
     pub fn at(self, pos: [f64; 3]) -> Self {
         Self { pos, ..self }
-    }
-}
-
-/// MuJoCo's: everything touches everything, sliding friction 1.
-impl Default for Contact {
-    fn default() -> Self {
-        Self {
-            group: 1,
-            mask: 1,
-            friction: [1.0, 0.005, 0.0001],
-            dimensions: 3,
-            margin: 0.0,
-            solref: [0.02, 1.0],
-            solimp: [0.9, 0.95, 0.001, 0.5, 2.0],
-        }
     }
 }

@@ -11,6 +11,7 @@ mod import;
 mod laws;
 mod robot;
 mod solver;
+mod watch;
 
 use hand::kernel::Pose;
 use hand::model::{self, Model};

@@ -1,6 +1,6 @@
 //! An arm that carries a hand: three slides, each held at a place by a stiff spring.
 
-use hand::model::{Body, Inertial, Joint, JointKind, Model, Position};
+use hand::model::{Body, Inertial, Joint, JointKind, Model, Position, usual_solimp, usual_solref};
 
 /// How many joints and controls an arm has; they come after the hand's own.
 pub(crate) const ARM: usize = 3;
@@ -50,8 +50,8 @@ pub(crate) fn on_arm(mut model: Model) -> Model {
             axis: [0, 1, 2].map(|k| f64::from(u8::from(k == i))),
             anchor: [0.0; 3],
             limit: None,
-            limit_solref: [0.02, 1.0],
-            limit_solimp: [0.9, 0.95, 0.001, 0.5, 2.0],
+            limit_solref: usual_solref(),
+            limit_solimp: usual_solimp(),
             damping: DAMPING,
             armature: 0.0,
         });

@@ -8,7 +8,9 @@
 //! as there, is what the fingers feel.
 
 use ::hand::batch::WorldState;
-use ::hand::model::{Body as Link, Contact, Inertial, Joint, JointKind, Shape, ShapeKind};
+use ::hand::model::{
+    Body as Link, Contact, Inertial, Joint, JointKind, Shape, ShapeKind, usual_solimp, usual_solref,
+};
 use ::hand::scene::Scene;
 use rand_chacha::ChaCha8Rng;
 
@@ -117,8 +119,8 @@ impl Task for Key {
             axis: [1.0, 0.0, 0.0],
             anchor: [0.0; 3],
             limit: None,
-            limit_solref: [0.02, 1.0],
-            limit_solimp: [0.9, 0.95, 0.001, 0.5, 2.0],
+            limit_solref: usual_solref(),
+            limit_solimp: usual_solimp(),
             damping: 0.1,
             armature: 0.0,
         });
