@@ -637,8 +637,8 @@ impl Control<'_> {
 /// Rows that a world's contacts take in about the worst case, for the estimate of memory.
 const CONTACT_ROWS: usize = 400;
 
-/// What the system says it could give; none where it does not say.
-fn available_mib() -> Option<usize> {
+/// MiB of memory that the system says it could give; none where it does not say.
+pub fn available_mib() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     let kib: usize = line.trim().trim_end_matches("kB").trim().parse().ok()?;

@@ -299,6 +299,15 @@ impl Kernel {
         activation_rate(&self.mechanism.muscles[muscle], excitation, activation)
     }
 
+    /// Lengths of the muscles' tendons in metres at joint angles `qpos` (n_joints).
+    pub fn lengths(&self, qpos: &[f64]) -> Vec<f64> {
+        let mut w = self.placed(qpos);
+        for muscle in 0..self.mechanism.muscles.len() {
+            path(&self.mechanism, &mut w, muscle);
+        }
+        w.length
+    }
+
     /// The length of one muscle's tendon in metres at joint angles `qpos` (n_joints).
     fn length(&self, muscle: usize, qpos: &[f64]) -> f64 {
         let mut w = self.placed(qpos);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ::hand::batch::{Batch, Reading, Snapshot, Width};
+use ::hand::batch::{Reading, Width};
 use ::hand::model;
 use episode::{Action, Header, Observation, RewardTerm, Space, Value};
 
 use super::observation::{self as part, Layout, Sizes};
 use super::task::Task;
+use super::worlds::{self, Part, Worlds};
 use super::{Body, HandError, Setting};
 use crate::env::{EnvError, Outcome, Start, VectorEnv, Wish};
 use crate::random::episode_rng;
@@ -24,8 +25,21 @@ pub struct Config {
     pub max_steps: Option<u32>,
     /// Threads that share the worlds. Any number gives the same bits.
     pub threads: usize,
-    /// Worlds that one instruction steps; `None`: as many as the processor can. Any number gives the same bits.
+    /// Worlds that one instruction of the batch solver steps; `None`: as many as the processor can. Any number gives the same
+    /// bits.
     pub width: Option<Width>,
+    /// What steps the worlds.
+    pub solver: Solver,
+}
+
+/// What steps the worlds. Episodes of both start alike and have the same targets; their courses differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Solver {
+    /// The batch solver of crate `hand`: many worlds at once, for learning.
+    #[default]
+    Batch,
+    /// [`HandScene`](crate::rapier_hand::HandScene): one world after the other, tens of times slower, as in houses.
+    Rapier,
 }
 
 /// What the numbers of an action are. Numbers outside the range count as the nearest in it.
@@ -46,6 +60,7 @@ impl Default for Config {
             max_steps: None,
             threads: 1,
             width: None,
+            solver: Solver::Batch,
         }
     }
 }
@@ -61,13 +76,16 @@ impl Default for Config {
 pub struct HandEnv {
     task: Box<dyn Task>,
     setting: Setting,
+    /// Names all that an episode's course depends on besides its seed.
     digest: String,
+    /// The same without the solver: what an episode's start and target are drawn by.
+    drawn_by: String,
     frame_skip: usize,
     max_steps: u32,
     threads: usize,
     controls: Vec<Range>,
     layout: Layout,
-    batch: Batch,
+    worlds: Worlds,
     lanes: Vec<Lane>,
     /// Branch of each finger, and of the palm.
     branches: Vec<usize>,
@@ -108,7 +126,7 @@ enum Range {
 pub struct LaneSnapshot {
     /// Of the environment that it was taken of.
     digest: String,
-    physics: Snapshot,
+    physics: worlds::Snapshot,
     lane: Lane,
     observation: Vec<f32>,
     terms: Vec<f32>,
@@ -148,14 +166,14 @@ impl HandEnv {
             return Err(HandError::Model(error.to_string()));
         }
         let setting = Setting::new(task.name(), &body, scene.model.clone())?;
-        let mut batch = Batch::with_width(&scene, n_worlds, config.width.unwrap_or(Width::best()))?;
+        let mut worlds = Worlds::new(&scene, &config, n_worlds)?;
         let sites: Vec<&str> = body.tips.iter().map(String::as_str).collect();
         // Worlds without an episode are stepped with the others: they should be where they do no harm.
         let standing = task.standing(&setting);
         for world in 0..n_worlds {
-            batch.set_state(world, &standing);
+            worlds.set_state(world, &standing)?;
         }
-        batch.watch(&scene.model, &sites)?;
+        worlds.watch(&scene.model, &sites)?;
         let model = &setting.model;
         let sizes = Sizes {
             joints: setting.n_joints,
@@ -168,11 +186,13 @@ impl HandEnv {
             error: task.n_error(&setting),
         };
         let layout = Layout::new(sizes);
-        let branches = branches(&setting, &body, &batch)?;
+        let branches = branches(&setting, &body, &worlds)?;
         let controls = controls(&setting, config.actions);
         let (n, n_terms) = (n_worlds, task.terms().len());
+        let drawn_by = digest(&body, &*task, &config);
         Ok(Self {
-            digest: digest(&body, &*task, &config),
+            digest: with_solver(&drawn_by, config.solver),
+            drawn_by,
             frame_skip: config.frame_skip,
             max_steps,
             threads: config.threads.max(1),
@@ -196,7 +216,7 @@ impl HandEnv {
             diverged: vec![false; n],
             controls,
             layout,
-            batch,
+            worlds,
             setting,
             task,
         })
@@ -247,7 +267,7 @@ impl HandEnv {
             index,
             wish: Wish::Draw,
         };
-        let mut rng = episode_rng(seed, &self.digest, index, "task");
+        let mut rng = episode_rng(seed, &self.drawn_by, index, "task");
         let mut state = self.task.standing(&self.setting);
         let mut target = vec![0.0; self.layout.span(part::TARGET, part::TARGET).len()];
         self.task
@@ -262,9 +282,10 @@ impl HandEnv {
                 task: self.task.name(),
             });
         }
-        self.batch.set_state(lane, &state);
-        self.batch.control_mut(lane).fill(0.0);
-        self.batch.look(lane);
+        self.worlds.set_state(lane, &state)?;
+        let still = std::iter::repeat_n(0.0, self.controls.len());
+        self.worlds.control(lane, still);
+        self.worlds.look(lane);
         self.lanes[lane] = Lane {
             start: Some(start),
             steps: 0,
@@ -352,7 +373,7 @@ impl HandEnv {
         Some(LaneSnapshot {
             digest: self.digest.clone(),
             lane: self.lanes.get(lane)?.clone(),
-            physics: self.batch.snapshot(lane),
+            physics: self.worlds.snapshot(lane),
             observation: self.observations[lane * n..][..n].to_vec(),
             terms: self.terms[lane * n_terms..][..n_terms].to_vec(),
             reward: self.rewards[lane],
@@ -380,7 +401,7 @@ impl HandEnv {
             });
         }
         let (n, n_terms) = (self.layout.size(), self.task.terms().len());
-        self.batch.restore(lane, &snapshot.physics);
+        self.worlds.restore(lane, &snapshot.physics);
         self.lanes[lane] = snapshot.lane.clone();
         self.observations[lane * n..][..n].copy_from_slice(&snapshot.observation);
         self.terms[lane * n_terms..][..n_terms].copy_from_slice(&snapshot.terms);
@@ -392,9 +413,9 @@ impl HandEnv {
     /// Gives a world's object a speed that no physics survives.
     #[cfg(test)]
     pub(super) fn throw(&mut self, lane: usize) {
-        let mut state = self.batch.state(lane);
+        let mut state = self.worlds.state(lane);
         state.objects[0].velocity = [1e5, 0.0, 0.0];
-        self.batch.set_state(lane, &state);
+        self.worlds.set_state(lane, &state).unwrap();
     }
 
     fn set_outcome(&mut self, lane: usize, [terminated, truncated, success, diverged]: [bool; 4]) {
@@ -406,24 +427,21 @@ impl HandEnv {
 
     /// What the actuators of a world are told until they are told something else.
     fn control(&mut self, lane: usize, action: &[f32]) {
-        let mut control = self.batch.control_mut(lane);
-        for (i, (range, x)) in self.controls.iter().zip(action).enumerate() {
-            control.set(i, range.control(*x));
-        }
+        let controls = self.controls.iter().zip(action);
+        self.worlds
+            .control(lane, controls.map(|(range, x)| range.control(*x)));
     }
 
     /// Steps the worlds that act, and judges what came of it.
     fn advance(&mut self) {
-        // All worlds of a register are stepped: one that has a running episode and does not act is put back afterwards.
-        let waiting = |(lane, l): (usize, &Lane)| (l.running && !l.acts).then_some(lane);
-        let waiting = self.lanes.iter().enumerate().filter_map(waiting);
-        let kept: Vec<(usize, Snapshot)> = waiting
-            .map(|lane| (lane, self.batch.snapshot(lane)))
-            .collect();
-        self.batch.step(self.frame_skip, self.threads);
-        for (lane, snapshot) in &kept {
-            self.batch.restore(*lane, snapshot);
-        }
+        let lanes = &self.lanes;
+        self.worlds.step(self.frame_skip, self.threads, |lane| {
+            match (lanes[lane].acts, lanes[lane].running) {
+                (true, _) => Part::Acts,
+                (false, true) => Part::Waits,
+                (false, false) => Part::Idle,
+            }
+        });
         for lane in 0..self.lanes.len() {
             if self.lanes[lane].acts {
                 self.lanes[lane].steps += 1;
@@ -449,10 +467,10 @@ impl HandEnv {
             (part::FINGERTIPS, part::FINGERTIPS, Reading::Sites),
             (part::OBJECT_POSE, part::OBJECT_VELOCITY, Reading::Object(0)),
         ] {
-            self.batch
+            self.worlds
                 .read(lane, what, &mut world[self.layout.span(first, last)]);
         }
-        self.batch.read(lane, Reading::Touch, &mut self.scratch);
+        self.worlds.read(lane, Reading::Touch, &mut self.scratch);
         let touch = &mut world[self.layout.span(part::TOUCH, part::TOUCH)];
         for (x, branch) in touch.iter_mut().zip(&self.branches) {
             *x = self.scratch[*branch];
@@ -472,7 +490,7 @@ impl HandEnv {
         let terms = &mut self.terms[lane * n_terms..][..n_terms];
         let verdict = self.task.judge(&seen, terms);
         self.rewards[lane] = terms.iter().sum();
-        let diverged = self.batch.has_diverged(lane);
+        let diverged = self.worlds.has_diverged(lane);
         let l = &mut self.lanes[lane];
         let terminated = verdict.terminated || diverged;
         let truncated = !terminated && l.steps >= self.max_steps;
@@ -634,7 +652,7 @@ impl VectorEnv for HandEnv {
 
     fn state_digest(&self, lane: usize) -> String {
         let mut hasher = blake3::Hasher::new();
-        for bits in self.batch.snapshot(lane).bits() {
+        for bits in self.worlds.bits(lane) {
             hasher.update(&bits.to_le_bytes());
         }
         let n = self.layout.size();
@@ -696,7 +714,7 @@ fn controls(setting: &Setting, actions: Actions) -> Vec<Range> {
 }
 
 /// The branches that fingers and palm are, for touch.
-fn branches(setting: &Setting, body: &Body, batch: &Batch) -> Result<Vec<usize>, HandError> {
+fn branches(setting: &Setting, body: &Body, worlds: &Worlds) -> Result<Vec<usize>, HandError> {
     let missing = |name: &str| HandError::Missing {
         task: setting.task,
         kind: "joint",
@@ -706,7 +724,7 @@ fn branches(setting: &Setting, body: &Body, batch: &Batch) -> Result<Vec<usize>,
     let joints = &setting.model.joint;
     let of_body = |name: &String| {
         let joint = joints.iter().position(|j| j.body == *name);
-        joint.map(|j| batch.branch(j)).ok_or_else(|| missing(name))
+        joint.map(|j| worlds.branch(j)).ok_or_else(|| missing(name))
     };
     let mut branches: Vec<usize> = setting
         .tips
@@ -714,11 +732,11 @@ fn branches(setting: &Setting, body: &Body, batch: &Batch) -> Result<Vec<usize>,
         .map(|(body, _)| of_body(body))
         .collect::<Result<_, _>>()?;
     let palm = joints.iter().position(|j| j.name == body.palm);
-    branches.push(batch.branch(palm.ok_or_else(|| missing(&body.palm))?));
+    branches.push(worlds.branch(palm.ok_or_else(|| missing(&body.palm))?));
     Ok(branches)
 }
 
-/// Digest of everything that an episode's course depends on besides its seed: 64 hexadecimal digits.
+/// Digest of everything that an episode's course depends on besides its seed and what steps it: 64 hexadecimal digits.
 fn digest(body: &Body, task: &dyn Task, config: &Config) -> String {
     let Config {
         actions,
@@ -726,7 +744,19 @@ fn digest(body: &Body, task: &dyn Task, config: &Config) -> String {
         max_steps,
         threads: _,
         width: _,
+        solver: _,
     } = config;
     let text = format!("{body:?} {task:?} {actions:?} {frame_skip} {max_steps:?}");
     blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+/// The digest of an episode's course from that without the solver, which is the batch solver's.
+fn with_solver(digest: &str, solver: Solver) -> String {
+    match solver {
+        Solver::Batch => digest.to_owned(),
+        Solver::Rapier => {
+            let text = format!("{digest} {solver:?}");
+            blake3::hash(text.as_bytes()).to_hex().to_string()
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! A hand as a vector of worlds: one task, many worlds, stepped together by the batch solver of crate `hand`.
+//! A hand as a vector of worlds: one task, many worlds, stepped together by the batch solver of crate `hand`, or each by Rapier.
 //!
 //! A [`Body`] is a hand and what tasks need to know of it. A [`task::Task`] says what is wanted of it: the scene, how an episode
 //! starts, the named terms of the reward, success, the end. A [`HandEnv`] steps many worlds of one task and is a
@@ -25,9 +25,10 @@ mod observation;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod worlds;
 
 pub use body::{Body, Setting};
-pub use env::{Actions, Config, HandEnv, LaneSnapshot};
+pub use env::{Actions, Config, HandEnv, LaneSnapshot, Solver};
 pub use observation::{Layout, Part, Seen};
 
 use thiserror::Error;
@@ -41,6 +42,9 @@ pub enum HandError {
     /// The solver cannot compute the scene.
     #[error(transparent)]
     Batch(#[from] ::hand::batch::BatchError),
+    /// Rapier cannot compute the scene.
+    #[error(transparent)]
+    Rapier(#[from] crate::rapier_hand::HandError),
     /// The task needs a part that the model does not have.
     #[error("task \"{task}\" needs {kind} \"{name}\", which model \"{model}\" does not have")]
     Missing {

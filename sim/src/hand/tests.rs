@@ -6,24 +6,36 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::task::{named, names};
-use super::{Actions, Body, Config, HandEnv, HandError};
+use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::env::{EnvError, Start, VectorEnv as _, Wish};
 use crate::random::episode_rng;
 use crate::recorder::Recorder;
 
-/// Every task with MyoHand, and those that any hand can do with the robot hand.
-fn rows() -> Vec<(&'static str, Body)> {
+/// A task, a hand, and what steps them.
+type Row = (&'static str, Body, Solver);
+
+/// Every task with MyoHand, and those that any hand can do with the robot hand, over both solvers.
+fn rows() -> Vec<Row> {
     let myohand = Body::myohand().unwrap();
     let robot = Body::robot().unwrap();
-    let mut rows: Vec<_> = names()
-        .into_iter()
-        .map(|name| (name, myohand.clone()))
-        .collect();
-    rows.extend(["hand/pose", "hand/reach"].map(|name| (name, robot.clone())));
-    rows
+    let of = |solver: Solver| {
+        let mut rows: Vec<Row> = names()
+            .into_iter()
+            .map(|name| (name, myohand.clone(), solver))
+            .collect();
+        rows.extend(["hand/pose", "hand/reach"].map(|name| (name, robot.clone(), solver)));
+        rows
+    };
+    BOTH.into_iter().flat_map(of).collect()
 }
 
-fn env((name, body): &(&'static str, Body), config: Config, n: usize) -> HandEnv {
+const BOTH: [Solver; 2] = [Solver::Batch, Solver::Rapier];
+
+fn env((name, body, solver): &Row, config: Config, n: usize) -> HandEnv {
+    let config = Config {
+        solver: *solver,
+        ..config
+    };
     HandEnv::new(body.clone(), named(name).unwrap(), config, n).unwrap()
 }
 
@@ -142,6 +154,10 @@ fn an_episode_has_the_same_bits_in_any_company() {
             frame_skip: 5,
             ..Config::default()
         };
+        let steps = match row.2 {
+            Solver::Batch => 30,
+            Solver::Rapier => 10,
+        };
         let widths = [Width::One, Width::Eight, Width::Sixteen];
         let mut company = Vec::new();
         for (n, width) in [1, 7, 16].into_iter().zip(widths) {
@@ -157,7 +173,7 @@ fn an_episode_has_the_same_bits_in_any_company() {
             );
             // Episode 16 is in world 0, then in the last but one, then in the middle.
             let place = [0, 5, 8][company.len()];
-            company.push(play(&mut env, 16 - place, 30).swap_remove(place as usize));
+            company.push(play(&mut env, 16 - place, steps).swap_remove(place as usize));
         }
         assert!(
             company[0] == company[1] && company[0] == company[2],
@@ -165,7 +181,7 @@ fn an_episode_has_the_same_bits_in_any_company() {
             row.0
         );
         let mut other = env(&row, config, 1);
-        assert!(play(&mut other, 17, 30)[0] != company[0], "{}", row.0);
+        assert!(play(&mut other, 17, steps)[0] != company[0], "{}", row.0);
     }
 }
 
@@ -241,7 +257,11 @@ fn a_snapshot_goes_on_in_any_world() {
 
 #[test]
 fn a_world_that_diverges_ends_its_episode_alone() {
-    let row = ("hand/reorient", Body::myohand().unwrap());
+    BOTH.into_iter().for_each(diverges_alone);
+}
+
+fn diverges_alone(solver: Solver) {
+    let row = ("hand/reorient", Body::myohand().unwrap(), solver);
     let mut healthy = env(&row, Config::default(), 3);
     let undisturbed = play(&mut healthy, 0, 3);
     let mut env = env(&row, Config::default(), 3);
@@ -279,7 +299,7 @@ fn a_world_that_diverges_ends_its_episode_alone() {
 #[test]
 fn wrong_input_is_answered_in_words() {
     let body = Body::myohand().unwrap();
-    let row = ("hand/pose", body.clone());
+    let row = ("hand/pose", body.clone(), Solver::Batch);
     let mut env = env(&row, Config::default(), 2);
     let start = Start {
         seed: 0,
@@ -377,7 +397,7 @@ fn wrong_input_is_answered_in_words() {
 
 #[test]
 fn the_logistic_map_is_myosuites() {
-    let row = ("hand/pose", Body::myohand().unwrap());
+    let row = ("hand/pose", Body::myohand().unwrap(), Solver::Batch);
     let config = Config {
         actions: Actions::Logistic,
         frame_skip: 200,
@@ -401,21 +421,61 @@ fn the_logistic_map_is_myosuites() {
 
 #[test]
 fn fingers_feel_what_they_touch() {
-    let row = ("hand/reorient", Body::myohand().unwrap());
-    let mut env = env(&row, Config::default(), 1);
-    env.reset_lane(0, 0, 0).unwrap();
-    for _ in 0..25 {
-        env.step_flat(&[0.02; 39]).unwrap();
+    for solver in BOTH {
+        let row = ("hand/reorient", Body::myohand().unwrap(), solver);
+        let mut env = env(&row, Config::default(), 1);
+        env.reset_lane(0, 0, 0).unwrap();
+        for _ in 0..25 {
+            env.step_flat(&[0.02; 39]).unwrap();
+        }
+        let seen = env.layout().seen(env.observations());
+        let weight = 0.1 * 9.81;
+        let total: f32 = seen.touch.iter().sum();
+        println!("{solver:?}: {:?}", seen.touch);
+        assert!(seen.object_pose[2] > 1.4, "{:?}", seen.object_pose);
+        assert!(
+            total > 0.8 * weight && total < 20.0 * weight,
+            "{:?}",
+            seen.touch
+        );
     }
-    let seen = env.layout().seen(env.observations());
-    let weight = 0.1 * 9.81;
-    let total: f32 = seen.touch.iter().sum();
-    assert!(seen.object_pose[2] > 1.4, "{:?}", seen.object_pose);
-    assert!(
-        total > 0.8 * weight && total < 20.0 * weight,
-        "{:?}",
-        seen.touch
-    );
+}
+
+/// The same episode under both solvers: the same start and target, and for 0.2 s nearly the same course.
+#[test]
+fn both_solvers_play_a_free_episode_alike() {
+    for body in [Body::myohand().unwrap(), Body::robot().unwrap()] {
+        let mut envs = BOTH.map(|solver| {
+            let row = ("hand/pose", body.clone(), solver);
+            let mut env = env(&row, Config::default(), 1);
+            env.reset_lane(0, 3, 4).unwrap();
+            env
+        });
+        let digest = |env: &HandEnv| env.header(0).scenario_digest;
+        assert_ne!(digest(&envs[0]), digest(&envs[1]));
+        let mut rng = stream(4);
+        for step in 0..=10 {
+            let seen = envs.each_ref().map(|e| e.layout().seen(e.observations()));
+            let [a, b] = seen;
+            let close = |what: &str, a: &[f32], b: &[f32], most: f32| {
+                let squares: f32 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+                let off = (squares / a.len().max(1) as f32).sqrt();
+                println!("step {step}: {what} differ by {off}");
+                assert!(a.len() == b.len() && off <= most, "{what}: {off}");
+            };
+            let most = if step == 0 { 1e-5 } else { 0.1 };
+            close("joint angles", a.joint_angles, b.joint_angles, most);
+            close("activations", a.activations, b.activations, most);
+            close("tendons", a.tendon_lengths, b.tendon_lengths, 0.1 * most);
+            close("fingertips", a.fingertips, b.fingertips, 0.2 * most);
+            assert_eq!((a.target, a.phase), (b.target, b.phase));
+            let action: Vec<f32> = actions(&mut rng, &envs[0]);
+            let gentle: Vec<f32> = action.iter().map(|x| 0.3 * x).collect();
+            for env in &mut envs {
+                env.step_flat(&gentle).unwrap();
+            }
+        }
+    }
 }
 
 /// Nanoseconds that this thread has had a processor for: what others do on the machine does not count.
@@ -429,7 +489,7 @@ fn cpu_nanos() -> f64 {
 #[ignore = "prints a measurement; Linux only"]
 fn throughput() {
     for name in names() {
-        let row = (name, Body::myohand().unwrap());
+        let row = (name, Body::myohand().unwrap(), Solver::Batch);
         let mut env = env(&row, Config::default(), 64);
         let mut rng = stream(0);
         let (mut index, mut diverged) = (63, 0);

@@ -36,6 +36,20 @@ pub(super) fn may_touch(
         && branch(links, i) != branch(links, j)
 }
 
+/// The branch that each link is on, counted from 1 in the order of the links; 0 is the world. The batch solver counts alike.
+pub(super) fn branches(links: &[Link]) -> Vec<usize> {
+    let mut firsts = vec![0];
+    let mut number = |link| {
+        let first = branch(links, link);
+        let known = firsts.iter().position(|f| *f == first);
+        known.unwrap_or_else(|| {
+            firsts.push(first);
+            firsts.len() - 1
+        })
+    };
+    (0..links.len()).map(&mut number).collect()
+}
+
 /// The first link of the unbranched chain that a link is on.
 fn branch(links: &[Link], mut link: usize) -> usize {
     let children = |parent: usize| links.iter().skip(1).filter(|l| l.parent == parent).count();

@@ -62,6 +62,9 @@ pub enum HandError {
         /// Which shape, counted from 0.
         index: usize,
     },
+    /// The model has no such site.
+    #[error("there is no site \"{0}\"")]
+    Site(String),
     /// A house without a hand was asked to move it.
     #[error("there is no hand in this house")]
     NoHand,
@@ -156,6 +159,11 @@ impl RapierHand {
         self.of_joints(joints, |_, body, link| {
             Some(body.generalized_velocity()[body.link(link)?.assembly_id()])
         })
+    }
+
+    /// The link that a body is, by its place among the kernel's links; none of what is not the hand's.
+    pub(crate) fn link(&self, body: RigidBodyHandle) -> Option<usize> {
+        self.frame.links.iter().position(|link| *link == body)
     }
 
     /// Where a body of the model is in the world; none if there is no body of that name.

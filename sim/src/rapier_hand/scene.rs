@@ -1,8 +1,8 @@
 //! One world of a scene of crate `hand`, stepped by Rapier.
 
-use hand::batch::{ObjectState, WorldState};
-use hand::kernel::Kernel;
-use hand::model::Contact;
+use hand::batch::{ObjectState, Reading, WorldState};
+use hand::kernel::{Kernel, Pose};
+use hand::model::{Contact, Model};
 use hand::scene::{Primitive, Scene};
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{
@@ -12,7 +12,7 @@ use rapier3d::prelude::{
 };
 
 use super::build::{Sets, Takes, collider};
-use super::groups::{assign, fit, may_touch};
+use super::groups::{assign, branches, fit, may_touch};
 use super::{HandError, RapierHand, parameters, softness, vector};
 
 /// A hand, free objects and what stands still, in Rapier.
@@ -36,6 +36,10 @@ pub struct HandScene {
     parameters: IntegrationParameters,
     gravity: Vector,
     max_speed: f64,
+    /// The branch of each link, as in [`branches`].
+    branches: Vec<usize>,
+    /// Watched sites: a body of the model, and a place on it.
+    sites: Vec<(String, [f64; 3])>,
     /// Working memory; never decides what happens.
     pipeline: PhysicsPipeline,
 }
@@ -121,6 +125,8 @@ impl HandScene {
             parameters: parameters(scene.options.timestep as f32, contact),
             gravity: vector(scene.model.gravity),
             max_speed: scene.options.max_speed,
+            branches: branches(&hand.kernel().links()),
+            sites: Vec::new(),
             pipeline: PhysicsPipeline::new(),
             state: State {
                 hand,
@@ -194,22 +200,57 @@ impl HandScene {
     pub fn state(&self) -> WorldState {
         let state = &self.state;
         let single = |list: Vec<f64>| list.into_iter().map(|x| x as f32).collect();
-        let object = |handle: &RigidBodyHandle| {
-            let body = &state.bodies[*handle];
-            let turn = *body.rotation();
-            ObjectState {
-                pos: body.translation().to_array(),
-                quat: [turn.w, turn.x, turn.y, turn.z],
-                velocity: body.linvel().to_array(),
-                spin: (turn.inverse() * body.angvel()).to_array(),
-            }
-        };
         WorldState {
             qpos: single(state.hand.qpos(&state.multibody_joints)),
             qvel: single(state.hand.qvel(&state.multibody_joints)),
             act: single(state.hand.act().to_vec()),
-            objects: state.objects.iter().map(object).collect(),
+            objects: state.objects.iter().map(|o| state.object(*o)).collect(),
         }
+    }
+
+    /// The branch of the body that a joint moves, as counted in [`Reading::Touch`]: links that follow each other without a
+    /// fork, such as those of a finger.
+    pub fn branch(&self, joint: usize) -> usize {
+        let links = self.kernel().links();
+        let link = links.iter().position(|link| link.joints.contains(&joint));
+        link.map_or(0, |link| self.branches[link].saturating_sub(1))
+    }
+
+    /// From now on [`Reading::Sites`] has these sites of the scene's model.
+    ///
+    /// # Errors
+    /// When the model has no such site.
+    pub fn watch(&mut self, model: &Model, sites: &[&str]) -> Result<(), HandError> {
+        let found = |name: &&str| {
+            let site = model.site.iter().find(|s| s.name == *name);
+            let place = site.map(|site| (site.body.clone(), site.pos));
+            place.ok_or_else(|| HandError::Site((*name).to_owned()))
+        };
+        self.sites = sites.iter().map(found).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Copies a list of numbers, as far as it fits: as [`hand::batch::Batch::read`], but lengths and tensions of tendons are
+    /// those of the state as it is. What is not finite in a world that diverged is read as 0.
+    pub fn read(&self, what: Reading, to: &mut [f32]) {
+        let list = match what {
+            Reading::Angles => self.qpos(),
+            Reading::Velocities => self.state.hand.qvel(&self.state.multibody_joints),
+            Reading::Activations => self.state.hand.act().to_vec(),
+            Reading::Lengths => self.kernel().lengths(&self.qpos()),
+            Reading::Tensions => self.tensions(),
+            Reading::Touch => self.touch(),
+            Reading::Sites => self.places(),
+            Reading::Object(index) => self.numbers_of_object(index),
+        };
+        for (to, x) in to.iter_mut().zip(list) {
+            *to = if x.is_finite() { x as f32 } else { 0.0 };
+        }
+    }
+
+    /// Bits of everything that decides what follows, in a fixed order, for a digest.
+    pub fn bits(&self) -> Vec<u32> {
+        self.state.bits()
     }
 
     /// Puts everything elsewhere; a world that diverged goes on.
@@ -268,10 +309,75 @@ impl HandScene {
         HandSnapshot(Box::new(self.state.clone()))
     }
 
-    /// Goes back to a snapshot of this scene. What follows is the same to the bit as what followed the snapshot.
+    /// Goes back to a snapshot of this scene, or of another made of the same description. What follows is the same to the bit as what followed the snapshot.
     pub fn restore(&mut self, snapshot: &HandSnapshot) {
         self.state = (*snapshot.0).clone();
         self.pipeline = PhysicsPipeline::new();
+    }
+
+    /// Joint angles; 0 where they are not finite (n_joints).
+    fn qpos(&self) -> Vec<f64> {
+        let qpos = self.state.hand.qpos(&self.state.multibody_joints);
+        let finite = |q: f64| if q.is_finite() { q } else { 0.0 };
+        qpos.into_iter().map(finite).collect()
+    }
+
+    /// How strong each muscle pulls, in newtons (n_muscles).
+    fn tensions(&self) -> Vec<f64> {
+        let pose = Pose {
+            qpos: self.qpos(),
+            qvel: self.state.hand.qvel(&self.state.multibody_joints),
+            act: self.state.hand.act().to_vec(),
+        };
+        let answer = self.kernel().evaluate(&pose);
+        answer.map_or_else(|_| vec![0.0; pose.act.len()], |answer| answer.tensions)
+    }
+
+    /// Normal forces on each branch in the last step, in newtons, summed over its contacts (n_branches).
+    fn touch(&self) -> Vec<f64> {
+        let state = &self.state;
+        let mut forces = vec![0.0; self.branches.iter().copied().max().unwrap_or(0)];
+        for pair in state.narrow_phase.contact_pairs() {
+            let manifolds = pair.solver_manifolds().iter();
+            let impulses = manifolds.flat_map(|manifold| {
+                // Points that are not among those solved keep the impulse that they had last.
+                let solved = manifold.data.solver_contacts.iter();
+                let points = solved.flat_map(|contact| contact.contact_indices());
+                points.filter_map(|i| Some(manifold.points.get(i as usize)?.data.impulse))
+            });
+            let force = f64::from(impulses.sum::<f32>() / self.parameters.dt);
+            for collider in [pair.collider1, pair.collider2] {
+                let body = state.colliders.get(collider).and_then(|c| c.parent());
+                let link = body.and_then(|body| state.hand.link(body));
+                if let Some(branch) = link.and_then(|l| self.branches[l].checked_sub(1)) {
+                    forces[branch] += force;
+                }
+            }
+        }
+        forces
+    }
+
+    /// Places of watched sites in metres (3 × n_sites).
+    fn places(&self) -> Vec<f64> {
+        let qpos = self.qpos();
+        let place = |(body, at): &(String, [f64; 3])| {
+            let Some(pose) = self.kernel().body(body, &qpos) else {
+                return [0.0; 3]; // only a site of another model
+            };
+            [0, 1, 2].map(|i| pose.pos[i] + (0..3).map(|k| pose.turn[i][k] * at[k]).sum::<f64>())
+        };
+        self.sites.iter().flat_map(place).collect()
+    }
+
+    /// An object's place, quaternion, velocity and spin (13); none if there is no such object.
+    fn numbers_of_object(&self, index: usize) -> Vec<f64> {
+        let Some(handle) = self.state.objects.get(index) else {
+            return Vec::new();
+        };
+        let o = self.state.object(*handle);
+        let numbers = o.pos.into_iter().chain(o.quat);
+        let numbers = numbers.chain(o.velocity).chain(o.spin);
+        numbers.map(f64::from).collect()
     }
 
     fn is_too_fast(&self) -> bool {
@@ -283,6 +389,69 @@ impl HandScene {
         });
         let mut speeds = joints.into_iter().chain(objects);
         speeds.any(|speed| speed.is_nan() || speed.abs() > self.max_speed)
+    }
+}
+
+/// A copy of the scene in the same state: what follows is the same to the bit.
+impl Clone for HandScene {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+            parameters: self.parameters,
+            gravity: self.gravity,
+            max_speed: self.max_speed,
+            branches: self.branches.clone(),
+            sites: self.sites.clone(),
+            pipeline: PhysicsPipeline::new(),
+        }
+    }
+}
+
+impl State {
+    fn object(&self, handle: RigidBodyHandle) -> ObjectState {
+        let body = &self.bodies[handle];
+        let turn = *body.rotation();
+        ObjectState {
+            pos: body.translation().to_array(),
+            quat: [turn.w, turn.x, turn.y, turn.z],
+            velocity: body.linvel().to_array(),
+            spin: (turn.inverse() * body.angvel()).to_array(),
+        }
+    }
+
+    fn bits(&self) -> Vec<u32> {
+        let bodies = self.bodies.iter().flat_map(|(_, body)| {
+            let place = body.translation().to_array().into_iter();
+            let place = place.chain(body.rotation().to_array());
+            let speed = body.linvel().to_array().into_iter();
+            place.chain(speed).chain(body.angvel().to_array())
+        });
+        let warm = self.narrow_phase.contact_pairs().flat_map(|pair| {
+            let points = pair.solver_manifolds().iter().flat_map(|m| &m.points);
+            points.map(|point| point.data.warmstart_impulse)
+        });
+        let single = bodies.chain(warm).map(f32::to_bits);
+        let hand = self.hand.qpos(&self.multibody_joints).into_iter();
+        let hand = hand.chain(self.hand.qvel(&self.multibody_joints));
+        let hand = hand.chain(self.hand.act().to_vec());
+        let hand = hand.chain(self.hand.controls().to_vec());
+        let double = hand.map(f64::to_bits);
+        let halves = double.flat_map(|bits| [bits as u32, (bits >> 32) as u32]);
+        let flag = std::iter::once(u32::from(self.diverged));
+        single.chain(halves).chain(flag).collect()
+    }
+}
+
+/// The same bits of everything that decides what follows.
+impl PartialEq for HandSnapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.bits() == other.0.bits()
+    }
+}
+
+impl std::fmt::Debug for HandSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HandSnapshot").finish_non_exhaustive()
     }
 }
 
