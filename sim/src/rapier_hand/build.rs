@@ -7,8 +7,8 @@ use hand::model::{self, Contact, JointKind, Model, ShapeKind};
 use rapier3d::math::{Mat3, Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{
     CoefficientCombineRule, ColliderBuilder, ColliderSet, GenericJointBuilder, InteractionGroups,
-    JointAxesMask, JointAxis, MassProperties, MultibodyJointSet, RigidBodyBuilder, RigidBodySet,
-    SharedShape,
+    JointAxesMask, JointAxis, MassProperties, MultibodyJointHandle, MultibodyJointSet,
+    RigidBodyBuilder, RigidBodyHandle, RigidBodySet, SharedShape,
 };
 
 use super::groups::{assign, may_touch};
@@ -17,6 +17,10 @@ use super::{Frame, HandError, Joint, Motor, RapierHand, softness, vector};
 /// Mass (kg) and inertia (kg m²) of the link between two joints of one body: small against a fingertip's 2 g, large enough
 /// for single precision. The armature keeps the joint before it well-conditioned.
 const BETWEEN: (f32, f32) = (1e-6, 1e-9);
+
+/// Armature of the joint that leads a hand (kg, kg m²): nothing that a hand does moves it, only the speed that it is given
+/// before each step. (Rapier's kinematic joints would be the same, but fail in a body whose joints have limits.)
+const LEADER_ARMATURE: f32 = 1e4;
 
 /// `user_data` of the bodies of a hand.
 pub(crate) const HAND: u128 = u128::MAX;
@@ -28,6 +32,15 @@ pub(crate) struct Sets<'a> {
     pub(crate) joints: &'a mut MultibodyJointSet,
 }
 
+/// What a hand hangs on: where its own world is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Base {
+    /// There for ever.
+    Fixed(Iso),
+    /// There at first; then where [`RapierHand::lead`] takes it.
+    Led(Iso),
+}
+
 /// What of a model takes part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Takes {
@@ -37,18 +50,23 @@ pub(crate) struct Takes {
 }
 
 impl RapierHand {
-    /// Puts a hand into a world, its own world (what it hangs on) fixed at `base`, all joints at 0. Gravity is the world's,
+    /// Puts a hand into a world, its own world (what it hangs on) at `base`, all joints at 0. Gravity is the world's,
     /// not the model's. `groups`: one for each of the kernel's shapes.
     pub(crate) fn insert(
         sets: &mut Sets<'_>,
         model: &Model,
         kernel: Kernel,
-        base: &Iso,
+        base: Base,
         groups: &[InteractionGroups],
         takes: Takes,
     ) -> Result<Self, HandError> {
-        let root = sets.bodies.insert(RigidBodyBuilder::fixed().pose(*base));
-        let mut links = vec![root];
+        let (Base::Fixed(place) | Base::Led(place)) = base;
+        let root = sets.bodies.insert(RigidBodyBuilder::fixed().pose(place));
+        let (leader, first) = match base {
+            Base::Fixed(_) => (None, root),
+            Base::Led(_) => leader(sets, root, &place),
+        };
+        let mut links = vec![first];
         let mut joints: Vec<Option<Joint>> = vec![None; model.joint.len()];
         for link in kernel.links().iter().skip(1) {
             let mut from = links[link.parent];
@@ -102,19 +120,38 @@ impl RapierHand {
         for joint in &joints {
             sets.bodies[joint.to].recompute_mass_properties_from_colliders(sets.colliders);
         }
-        settle_numbers(sets, model, &joints);
+        settle_numbers(sets, model, &joints, leader);
         Ok(Self {
             act: vec![0.0; model.muscle.len()],
             controls: vec![0.0; model.muscle.len() + model.torque.len() + model.position.len()],
             frame: Arc::new(Frame {
                 motors: motors(model),
-                base: *base,
+                base: place,
+                leader,
                 links,
                 joints,
                 kernel,
             }),
         })
     }
+}
+
+/// A body that moves freely against `root`; see [`LEADER_ARMATURE`].
+fn leader(
+    sets: &mut Sets<'_>,
+    root: RigidBodyHandle,
+    place: &Iso,
+) -> (Option<MultibodyJointHandle>, RigidBodyHandle) {
+    let mass = MassProperties::new(Vector::ZERO, 1.0, Vector::splat(0.01));
+    let body = RigidBodyBuilder::dynamic()
+        .pose(*place)
+        .can_sleep(false)
+        .user_data(HAND)
+        .additional_mass_properties(mass);
+    let body = sets.bodies.insert(body);
+    sets.bodies[body].recompute_mass_properties_from_colliders(sets.colliders);
+    let free = GenericJointBuilder::new(JointAxesMask::empty());
+    (sets.joints.insert(root, body, free, false), body)
 }
 
 /// Groups of a hand's shapes among themselves.
@@ -130,7 +167,12 @@ pub(crate) fn own_groups(
 
 /// Damping and armature. Only after the first kinematics does a multibody with a fixed root know how many degrees of freedom
 /// it has; and each new one has a damping of 0.1 until told otherwise.
-fn settle_numbers(sets: &mut Sets<'_>, model: &Model, joints: &[Joint]) {
+fn settle_numbers(
+    sets: &mut Sets<'_>,
+    model: &Model,
+    joints: &[Joint],
+    leader: Option<MultibodyJointHandle>,
+) {
     let Some((body, _)) = joints.first().and_then(|j| sets.joints.get_mut(j.handle)) else {
         return;
     };
@@ -145,6 +187,12 @@ fn settle_numbers(sets: &mut Sets<'_>, model: &Model, joints: &[Joint]) {
         };
         body.damping_mut()[at] = joint.damping as f32;
         body.armature_mut()[at] = joint.armature as f32;
+    }
+    if let Some((body, link)) = leader.and_then(|leader| sets.joints.get_mut(leader))
+        && let Some(at) = body.link(link).map(|link| link.assembly_id())
+    {
+        body.damping_mut().rows_mut(at, 6).fill(0.0);
+        body.armature_mut().rows_mut(at, 6).fill(LEADER_ARMATURE);
     }
 }
 

@@ -20,14 +20,14 @@ use std::sync::Arc;
 
 use hand::kernel::{Kernel, Pose, PoseError};
 use hand::model::JointKind;
-use rapier3d::math::{Pose as Iso, Vector};
+use rapier3d::math::{Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{
     IntegrationParameters, JointAxesMask, MultibodyJointHandle, MultibodyJointSet, RigidBodyHandle,
     RigidBodySet, SpringCoefficients,
 };
 
 pub(crate) use arm::{ARM, on_arm};
-pub(crate) use build::{HAND, Sets, Takes, own_groups};
+pub(crate) use build::{Base, HAND, Sets, Takes, own_groups};
 pub use scene::{HandScene, HandSnapshot};
 
 /// What is wrong with a hand that was asked for, or with what it was asked to do.
@@ -78,6 +78,10 @@ pub enum HandError {
     },
 }
 
+/// How fast a hand that is led goes after what leads it, per second, without swinging: it is left behind by 2 / LEAD of a
+/// second, 0.1 m at a walk, and starts and stops with at most about 1.3 g.
+const LEAD: f32 = 25.0;
+
 /// A hand in a set of bodies: joints and motors in the order of the model, SI units.
 #[derive(Clone, Debug)]
 pub(crate) struct RapierHand {
@@ -92,8 +96,10 @@ pub(crate) struct RapierHand {
 #[derive(Debug)]
 struct Frame {
     kernel: Kernel,
-    /// Where the hand's world is in the world.
+    /// Where the hand's world is in the world; of one that is led, where it was first.
     base: Iso,
+    /// The joint that leads the hand's world, if it is led.
+    leader: Option<MultibodyJointHandle>,
     /// The body of each link; the first is what all hangs on.
     links: Vec<RigidBodyHandle>,
     joints: Vec<Joint>,
@@ -169,7 +175,39 @@ impl RapierHand {
     /// Where a body of the model is in the world; none if there is no body of that name.
     pub(crate) fn body(&self, joints: &MultibodyJointSet, name: &str) -> Option<Iso> {
         let pose = self.frame.kernel.body(name, &self.qpos(joints))?;
-        Some(self.frame.base * Iso::from_parts(vector(pose.pos), build::rotation(&pose.turn)))
+        Some(self.base(joints) * Iso::from_parts(vector(pose.pos), build::rotation(&pose.turn)))
+    }
+
+    /// Where the hand's world is in the world.
+    pub(crate) fn base(&self, joints: &MultibodyJointSet) -> Iso {
+        let led = self.frame.leader.and_then(|leader| {
+            let (body, link) = joints.get(leader)?;
+            Some(*body.link(link)?.local_to_world())
+        });
+        led.unwrap_or(self.frame.base)
+    }
+
+    /// Before each step of `dt` seconds: lets a hand that is led go on toward `to`, where its world is to be. What touches the
+    /// hand feels its speed.
+    pub(crate) fn lead(&self, joints: &mut MultibodyJointSet, to: &Iso, dt: f32) {
+        let from = self.base(joints);
+        let Some((body, link)) = self.frame.leader.and_then(|leader| joints.get_mut(leader)) else {
+            return;
+        };
+        let Some(at) = body.link(link).map(|link| link.assembly_id()) else {
+            return;
+        };
+        // Speeds are along the axes of the body that the leader hangs on.
+        let axes = self.frame.base.rotation.inverse();
+        let way = axes * (to.translation - from.translation);
+        let turn = axes * scaled_axis(to.rotation * from.rotation.inverse());
+        let mut speeds = body.generalized_velocity_mut();
+        let off = [way, turn].map(|v| v.to_array()).concat();
+        for (speed, off) in speeds.iter_mut().skip(at).zip(off) {
+            let next = (*speed + LEAD * LEAD * dt * off) / (1.0 + LEAD * dt).powi(2);
+            let arrived = off.abs() < 1e-5 && next.abs() < 1e-4;
+            *speed = if arrived { 0.0 } else { next };
+        }
     }
 
     /// Controls as they were set last (n_controls).
@@ -248,11 +286,17 @@ impl RapierHand {
             bodies[joint.to].reset_forces(false);
             bodies[joint.to].reset_torques(false);
         }
+        if frame.leader.is_some() {
+            // Motors push against it, and nothing moves it.
+            bodies[frame.links[0]].reset_forces(false);
+            bodies[frame.links[0]].reset_torques(false);
+        }
         frame.set_limits(joints, &pose.qpos);
+        let turn = self.base(joints).rotation;
         for (handle, pull) in frame.links.iter().zip(pulls?).skip(1) {
             let body = &mut bodies[*handle];
-            body.add_force(frame.base.rotation * vector(pull.force), false);
-            body.add_torque(frame.base.rotation * vector(pull.torque), false);
+            body.add_force(turn * vector(pull.force), false);
+            body.add_torque(turn * vector(pull.torque), false);
         }
         let n_muscles = self.act.len();
         for (motor, control) in frame.motors.iter().zip(&self.controls[n_muscles..]) {
@@ -391,6 +435,17 @@ impl From<PoseError> for HandError {
             },
         }
     }
+}
+
+/// A rotation as its axis times its angle, the short way (radians).
+fn scaled_axis(turn: Rotation) -> Vector {
+    let sign = if turn.w < 0.0 { -1.0 } else { 1.0 };
+    let axis = Vector::new(turn.x, turn.y, turn.z) * sign;
+    let sine = axis.length();
+    if sine < 1e-9 {
+        return 2.0 * axis;
+    }
+    axis * (2.0 * libm::atan2f(sine, turn.w * sign) / sine)
 }
 
 fn vector(v: [f64; 3]) -> Vector {

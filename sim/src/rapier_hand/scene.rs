@@ -11,7 +11,7 @@ use rapier3d::prelude::{
     RigidBodyHandle, RigidBodySet, SoftBodySet, SpringCoefficients,
 };
 
-use super::build::{Sets, Takes, collider};
+use super::build::{Base, Sets, Takes, collider};
 use super::groups::{assign, branches, fit, may_touch};
 use super::{HandError, RapierHand, parameters, softness, vector};
 
@@ -86,7 +86,14 @@ impl HandScene {
             colliders: &mut colliders,
             joints: &mut multibody_joints,
         };
-        let hand = RapierHand::insert(&mut sets, &scene.model, kernel, &Iso::IDENTITY, own, takes)?;
+        let hand = RapierHand::insert(
+            &mut sets,
+            &scene.model,
+            kernel,
+            Base::Fixed(Iso::IDENTITY),
+            own,
+            takes,
+        )?;
         let mut objects = Vec::new();
         let mut others = others.iter();
         let ground = bodies.insert(RigidBodyBuilder::fixed());

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::geometry::{Block, bounds, common_point, contains, edges, signed_area, walls};
-use super::types::{self, Body, Scenario};
-use super::{HandPlace, Pose, WALKER_HEIGHT, WALKER_RADIUS, WALL_THICKNESS};
+use super::types::{self, Body, HandParameters, Scenario};
+use super::{HandBase, HandPlace, Pose, WALKER_HEIGHT, WALKER_RADIUS, WALL_THICKNESS};
 use crate::catalogue::{Catalogue, ClassId, Property};
 use crate::household::{
     Entity, EntityId, Fact, FactError, House, Kind, MAX_ROOMS, Relation, State,
@@ -192,7 +192,11 @@ impl Checker<'_> {
         };
         let walks = |a: &&types::Agent| matches!(a.body, Body::Walker { .. });
         let walkers: Vec<_> = agent.iter().filter(walks).collect();
-        let hands: Vec<_> = agent.iter().filter(|a| !walks(a)).collect();
+        let has_hand = |a: &&types::Agent| match &a.body {
+            Body::Walker { hand, .. } => hand.is_some(),
+            Body::Hand { .. } => true,
+        };
+        let hands: Vec<_> = agent.iter().filter(has_hand).collect();
         if walkers.len() != 1 {
             let span = walkers.get(1).map_or(schema.span(), |a| room(a));
             let message = format!("number of walkers (expected 1, found {})", walkers.len());
@@ -893,7 +897,7 @@ impl Checker<'_> {
     ) -> Option<Agent> {
         let scenario = self.scenario;
         let (name, at) = scenario.agent.iter().find_map(|a| match &a.body {
-            Body::Walker { room, at } => Some((room, at)),
+            Body::Walker { room, at, .. } => Some((room, at)),
             Body::Hand { .. } => None,
         })?;
         let room = self.find_room(rooms, name)?;
@@ -936,6 +940,17 @@ impl Checker<'_> {
     /// Where the hand is, if there is one.
     fn hand(&mut self, rooms: &[Room], sound: &[bool]) -> Option<HandPlace> {
         let scenario = self.scenario;
+        let carried = scenario.agent.iter().find_map(|a| match &a.body {
+            Body::Walker { hand, .. } => *hand,
+            Body::Hand { .. } => None,
+        });
+        if let Some(model) = carried {
+            return Some(HandPlace {
+                model,
+                parameters: HandParameters::default(),
+                base: HandBase::Walker,
+            });
+        }
         let (name, at, yaw_deg, model, parameters) =
             scenario.agent.iter().find_map(|a| match &a.body {
                 Body::Hand {
@@ -968,8 +983,10 @@ impl Checker<'_> {
         Some(HandPlace {
             model,
             parameters,
-            position: [x, y, z],
-            yaw: yaw_deg.to_radians(),
+            base: HandBase::Room {
+                position: [x, y, z],
+                yaw: yaw_deg.to_radians(),
+            },
         })
     }
 

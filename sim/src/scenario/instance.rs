@@ -45,10 +45,22 @@ pub struct HandPlace {
     pub model: HandModel,
     /// Which length ranges its muscles have.
     pub parameters: HandParameters,
-    /// Where its first joint is in the world frame, metres.
-    pub position: [f32; 3],
-    /// Rotation about z, radians, counter-clockwise.
-    pub yaw: f32,
+    /// What carries its arm.
+    pub base: HandBase,
+}
+
+/// What carries a hand's arm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HandBase {
+    /// It is fixed in a room.
+    Room {
+        /// Where the hand's first joint is in the world frame, metres.
+        position: [f32; 3],
+        /// Rotation about z, radians, counter-clockwise.
+        yaw: f32,
+    },
+    /// The walker.
+    Walker,
 }
 
 /// The geometry that an episode starts with.

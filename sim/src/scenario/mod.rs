@@ -10,7 +10,7 @@ mod instance;
 mod load;
 pub mod types;
 
-pub use instance::{DoorShape, HandPlace, Instance, Layout, Pose, RoomShape};
+pub use instance::{DoorShape, HandBase, HandPlace, Instance, Layout, Pose, RoomShape};
 pub use load::{LoadedScenario, load, load_text, save, schema};
 pub use types::Scenario;
 

@@ -154,7 +154,7 @@ fn bad_input_is_refused_where_it_is_wrong() {
         (
             agent,
             "body.walker = { room = \"hall\", ▶size = 1 }",
-            "unexpected keys in table: size, available keys: room, at",
+            "unexpected keys in table: size, available keys: room, at, hand",
         ),
         (
             "schema = \"habitus.scenario/1\"",
@@ -418,6 +418,16 @@ fn bad_input_is_refused_where_it_is_wrong() {
             agent,
             "body.walker = { room = \"hall\" }\n[[agent]]\nbody.hand = { room = \"hall\", at = [5.0, 1.0, 1.0], model = \"robot\" }\n[[agent]]\nbody.hand = { room = ▶\"hall\", at = [5.0, 1.0, 1.0], model = \"robot\" }",
             "number of hands (expected 0 or 1, found 2)",
+        ),
+        (
+            agent,
+            "body.walker = { room = \"hall\", hand = \"robot\" }\n[[agent]]\nbody.hand = { room = ▶\"hall\", at = [5.0, 1.0, 1.0], model = \"robot\" }",
+            "number of hands (expected 0 or 1, found 2)",
+        ),
+        (
+            agent,
+            "body.walker = { room = \"hall\", hand = ▶\"claw\" }",
+            "unknown variant `claw`, expected `myohand` or `robot`",
         ),
         (
             agent,
@@ -861,6 +871,7 @@ fn the_schema_names_every_field() {
         "yaw_deg",
         "between",
         "walker",
+        "hand",
         "say",
     ] {
         assert!(schema.contains(&format!("\"{field}\"")), "{field}");

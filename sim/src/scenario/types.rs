@@ -33,7 +33,7 @@ pub struct Scenario {
     /// Furniture and things.
     #[serde(default)]
     pub object: Vec<Object>,
-    /// Who acts: exactly one walker, and at most one hand on an arm.
+    /// Who acts: exactly one walker, and at most one hand, which the walker carries or which is on an arm in a room.
     pub agent: Vec<Agent>,
     /// Tasks with their own words; an episode draws one of these or of the activities that the house allows.
     #[serde(default)]
@@ -178,6 +178,9 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<[f32; 2]>")]
         at: Option<Spanned<[f32; 2]>>,
+        /// A third hand, of muscles or motors, that it carries in front of its right shoulder; by default none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hand: Option<HandModel>,
     },
     /// A hand of muscles or motors on an arm that is fixed in a room.
     Hand {

@@ -1,4 +1,9 @@
-//! A hand on an arm in the house: muscles or motors move it, Rapier moves what it touches.
+//! A hand on an arm in the house: muscles or motors move it, Rapier moves what it touches. The arm is fixed in a room, or the
+//! walker carries it.
+//!
+//! A carried hand goes where the walker goes, sits and lies, a tenth of a second behind it: 0.2 s after the walker stopped it
+//! is in front of the right shoulder again. As the walker does, it passes through walls and furniture and touches loose things
+//! only.
 //!
 //! While there is one, each step of 1/60 s is made of eight shorter ones, as fingers need. The hand stays awake for ever, and
 //! with it what it touches; walkers pass through it, and verbs know nothing of it.
@@ -9,17 +14,21 @@ use rapier3d::prelude::{IntegrationParameters, RigidBody, RigidBodyHandle};
 use hand::kernel::Kernel;
 use hand::model::{self, ParameterSet};
 
-use super::build::HAND_TOUCHES;
+use super::build::{CARRIED_HAND_TOUCHES, HAND_TOUCHES};
 use super::shape::about;
 use super::{STEP_SECONDS, State, World, stiff};
 use crate::rapier_hand::{
-    ARM, HAND, HandError, RapierHand, Sets, Takes, on_arm, own_groups, parameters,
+    ARM, Base, HAND, HandError, RapierHand, Sets, Takes, on_arm, own_groups, parameters,
 };
-use crate::scenario::HandPlace;
 use crate::scenario::types::{HandModel, HandParameters};
+use crate::scenario::{HandBase, HandPlace};
 
 /// Steps of the hand in one of the house's: 2.1 ms each.
 const SUBSTEPS: u32 = 8;
+
+/// Where a carried hand's first joint is in the walker's frame (origin between the soles, x forward, z towards the head): in
+/// front of the right shoulder, higher than what stands on a table (meters).
+const SHOULDER: [f32; 3] = [0.1, -0.2, 1.2];
 
 /// Where a hand is and what it does.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +39,7 @@ pub struct HandState {
     pub qvel: Vec<f64>,
     /// Activations of muscles in [0, 1] (n_muscles).
     pub act: Vec<f64>,
-    /// How far the arm has moved from where the scenario put it, metres in the hand's own axes.
+    /// How far the arm has moved from where the scenario or the walker holds it, metres in the hand's own axes.
     pub arm: [f64; 3],
 }
 
@@ -74,8 +83,9 @@ impl World {
         hand.set_controls(&all)
     }
 
-    /// Where the arm goes, in metres from where the scenario put it, in the hand's own axes (turned by its yaw): at most 1 m
-    /// each way. It is there after about 0.1 s; what is to stay in the hand wants small steps.
+    /// Where the arm goes, in metres from where the scenario or the walker holds it, in the hand's own axes: at most 1 m each
+    /// way. Those of a hand in a room are turned by its yaw. A walker holds a hand so that the fingers point forward: at yaw 0
+    /// they would be along -y (`myohand`) or up (`robot`). It is there after about 0.1 s; what is to stay in the hand wants small steps.
     ///
     /// # Errors
     /// When there is no hand, or a number is not finite.
@@ -110,6 +120,8 @@ impl World {
             .filter(|(_, body)| body.is_kinematic() && body.is_enabled())
             .map(|(handle, body)| (handle, *body.position(), *body.next_position()))
             .collect();
+        let walker = &self.state.bodies[self.plan.walker];
+        let (before, after) = (*walker.position(), *walker.next_position());
         for i in 1..=SUBSTEPS {
             let t = i as f32 / SUBSTEPS as f32;
             for (handle, from, to) in &led {
@@ -117,6 +129,10 @@ impl World {
             }
             let state = &mut self.state;
             if let Some(hand) = &mut state.hand {
+                if let Some(mount) = self.mount {
+                    let to = between(&before, &after, t) * mount;
+                    hand.lead(&mut state.multibody_joints, &to, self.parameters.dt);
+                }
                 let dt = f64::from(self.parameters.dt);
                 let driven = hand.drive(&mut state.bodies, &mut state.multibody_joints, dt);
                 if driven.is_err() {
@@ -151,8 +167,8 @@ pub(super) fn is_thing(body: &RigidBody) -> bool {
     body.is_dynamic() && body.user_data != HAND
 }
 
-/// Puts a hand into a house that was just built.
-pub(super) fn insert(state: &mut State, place: &HandPlace) {
+/// Puts a hand into a house that was just built; where in the walker's frame its base is, if the walker carries it.
+pub(super) fn insert(state: &mut State, place: &HandPlace) -> Option<Iso> {
     let text = match place.model {
         HandModel::Myohand => hand::MYOHAND,
         HandModel::Robot => hand::ROBOT_HAND,
@@ -166,12 +182,27 @@ pub(super) fn insert(state: &mut State, place: &HandPlace) {
     let kernel = Kernel::new(&model, parameters);
     // From the hand's origin to its first joint, behind the arm.
     let first = kernel.links().get(2).map_or([0.0; 3], |link| link.pos);
-    let turn = about([0.0, 0.0, 1.0], place.yaw);
-    let first = turn * Vector::from(first.map(|x| x as f32));
-    let base = Iso::from_parts(Vector::from(place.position) - first, turn);
+    let first = Iso::from_translation(-Vector::from(first.map(|x| x as f32)));
+    let quarter = std::f32::consts::FRAC_PI_2;
+    let (base, mount, touches) = match place.base {
+        HandBase::Room { position, yaw } => {
+            let turn = about([0.0, 0.0, 1.0], yaw);
+            let base = Iso::from_parts(Vector::from(position), turn) * first;
+            (Base::Fixed(base), None, HAND_TOUCHES)
+        }
+        HandBase::Walker => {
+            let forward = match place.model {
+                HandModel::Myohand => about([0.0, 0.0, 1.0], quarter),
+                HandModel::Robot => about([0.0, 1.0, 0.0], quarter),
+            };
+            let mount = Iso::from_parts(Vector::from(SHOULDER), forward) * first;
+            let base = state.agent.pose() * mount;
+            (Base::Led(base), Some(mount), CARRIED_HAND_TOUCHES)
+        }
+    };
     let mut groups = own_groups(&kernel, 8..32).expect("a hand has fewer kinds of parts");
     for groups in &mut groups {
-        groups.filter |= HAND_TOUCHES;
+        groups.filter |= touches;
     }
     let mut sets = Sets {
         bodies: &mut state.bodies,
@@ -182,8 +213,9 @@ pub(super) fn insert(state: &mut State, place: &HandPlace) {
         limits: true,
         contacts: true,
     };
-    let hand = RapierHand::insert(&mut sets, &model, kernel, &base, &groups, takes);
+    let hand = RapierHand::insert(&mut sets, &model, kernel, base, &groups, takes);
     state.hand = Some(hand.expect("shapes of crate hand's own models are solid"));
+    mount
 }
 
 fn between(from: &Iso, to: &Iso, t: f32) -> Iso {

@@ -45,6 +45,8 @@ const WALKER: Group = Group::GROUP_4;
 const HAND: Group = Group::from_bits_retain(0xffff_ff00);
 /// What of a house a hand touches.
 pub(super) const HAND_TOUCHES: Group = FIXED.union(LOOSE).union(FRONT);
+/// What of a house a hand touches that the walker carries: what the walker touches.
+pub(super) const CARRIED_HAND_TOUCHES: Group = LOOSE;
 
 const fn groups(memberships: Group, filter: Group) -> InteractionGroups {
     InteractionGroups::new(memberships, filter, InteractionTestMode::And)

@@ -61,6 +61,8 @@ pub struct World {
     plan: Arc<Plan>,
     state: State,
     parameters: IntegrationParameters,
+    /// Where in the walker's frame the base of a hand is that it carries.
+    mount: Option<Iso>,
     /// Working memory; never decides what happens.
     pipeline: PhysicsPipeline,
     search: Search,
@@ -184,17 +186,18 @@ impl World {
     /// Builds an instance's house and lets everything in it come to rest.
     pub fn new(instance: &Instance) -> Self {
         let (plan, mut state) = build(instance);
-        let parameters = match &instance.layout.hand {
-            None => parameters(),
+        let (parameters, mount) = match &instance.layout.hand {
+            None => (parameters(), None),
             Some(place) => {
-                arm::insert(&mut state, place);
-                arm::hand_parameters()
+                let mount = arm::insert(&mut state, place);
+                (arm::hand_parameters(), mount)
             }
         };
         let mut world = Self {
             plan: Arc::new(plan),
             state,
             parameters,
+            mount,
             pipeline: PhysicsPipeline::new(),
             search: Search::default(),
             moved: Vec::new(),

@@ -77,7 +77,11 @@ struct Scene {
 
 impl Scene {
     fn new(seed: u64) -> Self {
-        let text = HOME.replace(
+        Self::of(HOME, seed)
+    }
+
+    fn of(text: &str, seed: u64) -> Self {
+        let text = text.replace(
             "class = \"water bottle\"\ninside = \"kitchen drawer\"",
             "class = \"salt shaker\"\ninside = \"kitchen drawer\"",
         );
@@ -208,6 +212,93 @@ fn walking_ends_within_reach_and_grabbing_takes_the_thing_along() {
         hypot(at[0] - hand[0], at[1] - hand[1]) < 0.5,
         "the mug stayed behind"
     );
+}
+
+#[test]
+fn a_walker_carries_its_hand_from_room_to_room() {
+    for (model, first, controls) in [("myohand", "radius", 39), ("robot", "wrist", 24)] {
+        let hand = format!("room = \"kitchen\", hand = \"{model}\"");
+        let mut scene = Scene::of(&HOME.replace("room = \"kitchen\" }", &(hand + " }")), 1);
+        let off = |world: &World| {
+            let shoulder = world.state.agent.pose() * Vector::new(0.1, -0.2, 1.2);
+            (Vector::from(world.hand_body(first).unwrap().0) - shoulder).length()
+        };
+        assert!(off(&scene.world) < 5e-3, "{model}: {}", off(&scene.world));
+        scene.play("[WALK] <mug>\n[GRAB] <mug>\n[WALK] <bed>");
+        assert!(scene.fact("agent INSIDE bedroom") && scene.fact("agent HOLDS_RH mug"));
+        let left_behind = off(&scene.world);
+        let world = &mut scene.world;
+        world.wait(30);
+        println!("{model}: {left_behind} m, then {} m", off(world));
+        assert!(off(world) < 5e-3, "{model}: {}", off(world));
+        assert_eq!((world.incidents(), world.restless()), (0, 0), "{model}");
+        // The arm moves against the body, in the hand's own axes.
+        world.move_arm([0.1, -0.1, 0.05]).unwrap();
+        world.wait(60);
+        let before = world.hand().unwrap();
+        for (x, expected) in before.arm.into_iter().zip([0.1, -0.1, 0.05]) {
+            assert!((x - expected).abs() < 5e-3, "{model}: {:?}", before.arm);
+        }
+        let snapshot = world.snapshot();
+        let run = |world: &mut World| {
+            world.set_hand_controls(&vec![0.6; controls]).unwrap();
+            world.wait(20);
+            (world.digest(), world.hand().unwrap())
+        };
+        let (digest, after) = run(world);
+        assert!(after.qpos.iter().chain(&after.qvel).all(|x| x.is_finite()));
+        let pairs = after.qpos.iter().zip(&before.qpos);
+        assert!(
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) > 0.2,
+            "{model}"
+        );
+        world.restore(&snapshot);
+        assert_eq!(run(world), (digest, after), "{model}");
+        scene.play("[WALK] <chair>\n[SIT] <chair>");
+        scene.world.wait(30);
+        let incidents = scene.world.incidents();
+        assert_eq!(incidents, 0, "{model}");
+        assert!(
+            scene
+                .world
+                .hand()
+                .unwrap()
+                .qpos
+                .iter()
+                .all(|q| q.is_finite())
+        );
+    }
+}
+
+/// Starting, walking and turning shake the hand's joints no more than its muscles do.
+#[test]
+fn a_carried_hand_follows_without_jumps() {
+    let hand = HOME.replace(
+        "room = \"kitchen\" }",
+        "room = \"kitchen\", hand = \"myohand\" }",
+    );
+    let mut world = Scene::of(&hand, 1).world;
+    let place = |world: &World| Vector::from(world.hand_body("thirdmc").unwrap().0);
+    let (mut before, mut speed, mut fastest, mut hardest) =
+        (place(&world), Vector::ZERO, 0.0_f32, 0.0_f32);
+    for step in 0..90 {
+        if (10..50).contains(&step) {
+            world.state.agent.pelvis[0] += 1.4 * STEP_SECONDS;
+        }
+        if (20..40).contains(&step) {
+            world.state.agent.yaw += 4.0 * STEP_SECONDS;
+        }
+        world.step();
+        let at = place(&world);
+        let next = (at - before) / STEP_SECONDS;
+        fastest = fastest.max(next.length());
+        hardest = hardest.max(((next - speed) / STEP_SECONDS).length());
+        (before, speed) = (at, next);
+    }
+    println!("at most {fastest} m/s and {hardest} m/s²");
+    assert!(fastest > 1.2 && fastest < 4.0, "{fastest} m/s");
+    assert!(hardest < 60.0, "{hardest} m/s²");
+    assert_eq!(world.incidents(), 0);
 }
 
 #[test]
