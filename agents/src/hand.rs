@@ -4,11 +4,15 @@
 //! each joint to an angle by the muscles whose moment arms suit, and differ in where they want the joints. They show that a
 //! task can be done and what chance alone does not reach; they are no measure of what can be learned.
 
+use episode::{Action, Observation, Space};
 use hand::kernel::Pose;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
-use sim::hand::{HandEnv, HandError, Seen, Setting};
+use sim::env::VectorEnv as _;
+use sim::hand::{HandEnv, HandError, Layout, Seen, Setting};
 use sim::random::episode_rng;
+
+use crate::policy::{Briefing, Policy};
 
 /// Acts in every world of a hand task.
 pub trait HandPolicy {
@@ -20,6 +24,67 @@ pub trait HandPolicy {
 
     /// Writes the next action of world `lane` (n_actions).
     fn act(&mut self, lane: usize, seen: &Seen<'_>, action: &mut [f32]);
+}
+
+/// A hand's policy that sees named observations like any other.
+pub struct HandActor<P> {
+    policy: P,
+    layout: Option<Layout>,
+    n_actions: usize,
+    seen: Vec<f32>,
+}
+
+impl<P: HandPolicy> HandActor<P> {
+    /// `policy`, for actions of `n_actions` numbers.
+    pub fn new(policy: P, n_actions: usize) -> Self {
+        Self {
+            policy,
+            layout: None,
+            n_actions,
+            seen: Vec::new(),
+        }
+    }
+}
+
+impl<P: HandPolicy> Policy for HandActor<P> {
+    fn name(&self) -> &str {
+        self.policy.name()
+    }
+
+    /// # Panics
+    /// When the world is not a hand's.
+    fn reset(&mut self, lane: usize, briefing: &Briefing<'_>, rng: ChaCha8Rng) {
+        let Briefing::Hand(layout) = briefing else {
+            panic!("a policy for hands was asked to act in a house")
+        };
+        self.layout = Some((*layout).clone());
+        self.policy.reset(lane, rng);
+    }
+
+    fn act(&mut self, observations: &[Option<&Observation>]) -> Vec<Option<Action>> {
+        let layout = self.layout.as_ref().expect("the world was reset");
+        let mut act = |(lane, observation): (usize, &Option<&Observation>)| {
+            layout.list(observation.as_ref()?, &mut self.seen);
+            let mut action = vec![0.0; self.n_actions];
+            self.policy.act(lane, &layout.seen(&self.seen), &mut action);
+            Some(Action::Array(action))
+        };
+        observations.iter().enumerate().map(&mut act).collect()
+    }
+}
+
+impl<P: HandPolicy + ?Sized> HandPolicy for Box<P> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn reset(&mut self, lane: usize, rng: ChaCha8Rng) {
+        (**self).reset(lane, rng);
+    }
+
+    fn act(&mut self, lane: usize, seen: &Seen<'_>, action: &mut [f32]) {
+        (**self).act(lane, seen, action);
+    }
 }
 
 /// What became of an episode.
@@ -95,6 +160,14 @@ pub struct RandomHand {
 }
 
 impl RandomHand {
+    /// For the actions of an environment.
+    pub fn of(env: &HandEnv) -> Self {
+        match env.action_space() {
+            Space::Box { low, high, .. } => Self::new([low, high]),
+            _ => Self::new([0.0, 1.0]),
+        }
+    }
+
     /// For actions in `[low, high]`.
     pub fn new(bounds: [f32; 2]) -> Self {
         Self {

@@ -12,6 +12,6 @@ pub mod rollout;
 pub mod scripted;
 
 pub use planner::PlannerPolicy;
-pub use policy::{Briefing, Policy};
+pub use policy::{Briefed, Briefing, Policy};
 pub use random::RandomPolicy;
 pub use scripted::ScriptedPolicy;

@@ -516,9 +516,10 @@ impl Policy for PlannerPolicy {
     }
 
     fn reset(&mut self, lane: usize, briefing: &Briefing<'_>, rng: ChaCha8Rng) {
+        let (graph, task) = briefing.house();
         *lane_mut(&mut self.lanes, lane) = Some(Lane {
-            belief: Belief::new(briefing.graph),
-            goal: briefing.task.goal.clone(),
+            belief: Belief::new(graph),
+            goal: task.goal.clone(),
             rng,
             plan: VecDeque::new(),
             planned: false,
@@ -689,7 +690,7 @@ mod tests {
         });
         let planned = found.unwrap();
         let mut policy = PlannerPolicy::new(Search::default());
-        let briefing = Briefing {
+        let briefing = Briefing::House {
             graph: &planned.start,
             task: &planned.task,
         };
@@ -733,7 +734,7 @@ mod tests {
                 wish: Wish::Draw,
             };
             recorder.reset(0, &start).unwrap();
-            let briefing = Briefing {
+            let briefing = Briefing::House {
                 graph: recorder.env().graph().unwrap(),
                 task: recorder.env().task().unwrap(),
             };

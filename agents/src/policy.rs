@@ -4,17 +4,58 @@ use std::sync::Arc;
 
 use episode::{Action, Observation};
 use rand_chacha::ChaCha8Rng;
+use sim::env::{HouseholdEnv, VectorEnv};
+use sim::hand::{HandEnv, Layout};
 use sim::household::HouseGraph;
 use sim::observation::{facts_text, read_facts};
 use sim::task::Task;
 
 /// What a policy is told when an episode starts, besides its first observation.
 #[derive(Clone, Copy, Debug)]
-pub struct Briefing<'a> {
-    /// The house at the start; who is in it never changes during the episode.
-    pub graph: &'a HouseGraph,
-    /// What is wanted.
-    pub task: &'a Task,
+pub enum Briefing<'a> {
+    /// It acts in a house.
+    House {
+        /// The house at the start; who is in it never changes during the episode.
+        graph: &'a HouseGraph,
+        /// What is wanted.
+        task: &'a Task,
+    },
+    /// It moves a hand; what is wanted is part of what is seen.
+    Hand(&'a Layout),
+}
+
+impl<'a> Briefing<'a> {
+    /// Of a policy that acts in houses.
+    ///
+    /// # Panics
+    /// When the world is no house: rollouts ask [`PolicyChoice`](crate::rollout::PolicyChoice) first.
+    pub(crate) fn house(&self) -> (&'a HouseGraph, &'a Task) {
+        match *self {
+            Self::House { graph, task } => (graph, task),
+            Self::Hand(_) => panic!("a policy for houses was asked to move a hand"),
+        }
+    }
+}
+
+/// An environment whose worlds policies can be told about.
+pub trait Briefed: VectorEnv {
+    /// What a policy is told about the episode that was just started in a world.
+    fn briefing(&self, lane: usize) -> Briefing<'_>;
+}
+
+impl Briefed for HouseholdEnv {
+    fn briefing(&self, _: usize) -> Briefing<'_> {
+        Briefing::House {
+            graph: self.graph().expect("the environment was just reset"),
+            task: self.task().expect("the environment was just reset"),
+        }
+    }
+}
+
+impl Briefed for HandEnv {
+    fn briefing(&self, _: usize) -> Briefing<'_> {
+        Briefing::Hand(self.layout())
+    }
 }
 
 /// Acts in every world of a vector of environments.

@@ -64,8 +64,9 @@ impl Policy for RandomPolicy {
     }
 
     fn reset(&mut self, lane: usize, briefing: &Briefing<'_>, rng: ChaCha8Rng) {
+        let (graph, _) = briefing.house();
         *lane_mut(&mut self.lanes, lane) = Some(Lane {
-            belief: Belief::new(briefing.graph),
+            belief: Belief::new(graph),
             rng,
             valid: Vec::new(),
             lately: Lately::default(),
@@ -247,7 +248,7 @@ mod tests {
         let stream = |purpose| episode_rng(seed, "", 0, purpose);
         let mut graph = scenario.instantiate(&mut stream("layout")).unwrap().start;
         let mut policy = RandomPolicy::new(invalid);
-        let briefing = Briefing {
+        let briefing = Briefing::House {
             graph: &graph,
             task: &Task::default(),
         };

@@ -57,7 +57,7 @@ mod tests {
         let scenario = load(path).unwrap_or_else(|e| panic!("{e}"));
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let start = scenario.instantiate(&mut rng).unwrap().start;
-        let briefing = Briefing {
+        let briefing = Briefing::House {
             graph: &start,
             task: &Task::default(),
         };

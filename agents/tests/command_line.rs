@@ -324,6 +324,53 @@ fn physics_does_not_depend_on_workers_and_can_be_repeated() {
     assert!(info["agreement"].as_f64().unwrap() > 0.5, "{info}");
 }
 
+const HAND: &str = "schema = \"habitus.hand_task/1\"\nname = \"Pose\"\nhand = \"myohand\"\n";
+
+/// Hands are recorded many at a time; that changes no byte, and they stand in one store with houses.
+#[test]
+fn hands_are_recorded_and_repeated_like_houses() {
+    let place = Place::new();
+    fs::write(place.path("pose.toml"), format!("{HAND}task.pose = {{}}")).unwrap();
+    fs::write(
+        place.path("rapier.toml"),
+        format!("{HAND}solver = \"rapier\"\ntask.pose = {{ max_steps = 4 }}"),
+    )
+    .unwrap();
+    let run = |out: &str, scenarios: &[&str], more: &[&str]| {
+        let start = ["rollout", "run", "--seed", "5", "--out", out];
+        place.json(&[&start[..], scenarios, more].concat())
+    };
+    let many = ["--episodes", "40", "--policy", "scripted"];
+    for workers in ["1", "2"] {
+        run(
+            workers,
+            &["pose.toml"],
+            &[&many[..], &["--workers", workers]].concat(),
+        );
+    }
+    assert!(place.files("1") == place.files("2"));
+    assert_eq!(place.json(&["rollout", "verify", "1"])["mismatches"], 0);
+    let store = Store::open(&place.path("1")).unwrap();
+    let succeeded = store.episodes().filter(|e| e.as_ref().unwrap().success);
+    assert!(succeeded.count() > 0);
+    let shown = place.run(&["rollout", "show", "1", "39"]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        text.contains("Task: Take the pose that is shown."),
+        "{text}"
+    );
+    assert!(text.contains("   1 to   10. reward"), "{text}");
+
+    let both = ["room.toml", "pose.toml", "rapier.toml"];
+    run("both", &both, &["--episodes", "7", "--max-steps", "5"]);
+    let verified = place.json(&["rollout", "verify", "both"]);
+    assert_eq!(
+        (&verified["episodes"], &verified["mismatches"]),
+        (&7.into(), &0.into())
+    );
+    assert_eq!(place.json(&["data", "info", "both"])["episodes"], 7);
+}
+
 #[test]
 fn verify_finds_a_history_that_did_not_happen() {
     let place = Place::new();
@@ -471,6 +518,29 @@ fn wrong_input_is_exit_code_2_with_expected_and_found() {
         &["a number from 0 to 1"],
     );
     check(&["rollout", "run", "room.toml"], &["--out"]);
+    fs::write(place.path("pose.toml"), format!("{HAND}task.pose = {{}}")).unwrap();
+    fs::write(place.path("wrong.toml"), format!("{HAND}task.dance = {{}}")).unwrap();
+    let run = |more: &[&'static str]| [&["rollout", "run", "--out", "out"], more].concat();
+    check(
+        &run(&["pose.toml", "--policy", "planner"]),
+        &["policy planner is for houses, and \"Pose\" is a hand"],
+    );
+    check(
+        &run(&["room.toml", "--policy", "scripted"]),
+        &["policy scripted is for hands, and \"One room\" is a house"],
+    );
+    check(
+        &run(&["pose.toml", "--fidelity", "symbolic"]),
+        &["expected physical fidelity for the hand \"Pose\""],
+    );
+    check(
+        &["scenario", "validate", "wrong.toml"],
+        &["wrong.toml:4:6", "dance"],
+    );
+    check(
+        &["bench", "symbolic", "pose.toml"],
+        &["expected a house to measure"],
+    );
     check(&["data", "info", "full"], &["not an episode store"]);
     check(&["data", "doctor", "full"], &["not an episode store"]);
     check(&["rollout", "verify", "nowhere"], &["not an episode store"]);

@@ -531,6 +531,10 @@ impl Batch {
             }
         }
         *self.row_mut(world, l.alive()) = 1.0;
+        // What was read of the state that is left is no part of this one.
+        for row in l.length()..l.n_rows() {
+            *self.row_mut(world, row) = 0.0;
+        }
         self.forget_contacts(world);
     }
 

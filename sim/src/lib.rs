@@ -16,5 +16,6 @@ pub mod random;
 pub mod rapier_hand;
 pub mod recorder;
 pub mod scenario;
+pub mod scenario_file;
 pub mod task;
 pub mod world;

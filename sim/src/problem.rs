@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,16 @@ impl fmt::Display for InputError {
 }
 
 impl std::error::Error for InputError {}
+
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, InputError> {
+    let text = std::fs::read(path)
+        .map_err(|e| format!("cannot be read: {e}"))
+        .and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|e| format!("is not text in UTF-8: {e}"))
+        });
+    text.map_err(|message| InputError::new(&path.to_string_lossy(), vec![Problem::whole(message)]))
+}
 
 /// The name that is most like `name`, if one is much like it.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

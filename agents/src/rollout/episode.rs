@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use episode::store::Store;
 use episode::{Episode, Header};
-use sim::env::{EnvError, Fidelity, HouseholdEnv, Start, VectorEnv as _, Wish};
+use sim::env::{EnvError, Fidelity, HouseholdEnv, Start, VectorEnv, Wish};
+use sim::hand::{HandEnv, HandScenario};
 use sim::random::episode_rng;
 use sim::recorder::Recorder;
-use sim::scenario::{LoadedScenario, load_text};
+use sim::scenario::LoadedScenario;
+use sim::scenario_file::ScenarioFile;
 
 use super::RolloutError;
+use crate::hand::{HandActor, HandPolicy, RandomHand, ScriptedHand};
 use crate::planner::Search;
-use crate::policy::{Briefing, Policy};
+use crate::policy::{Briefed, Policy};
 use crate::{PlannerPolicy, RandomPolicy};
 
 /// What, besides scenario and index, an episode follows from.
@@ -22,25 +25,47 @@ pub struct Settings {
     pub seed: u64,
     /// Who acts.
     pub policy: PolicyChoice,
-    /// What carries actions out.
+    /// What carries actions out in a house.
     pub fidelity: Fidelity,
-    /// An episode is cut off after so many actions; at least 1.
-    pub max_steps: u32,
+    /// An episode is cut off after so many actions.
+    pub max_steps: MaxSteps,
+}
+
+/// After how many actions an episode is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxSteps {
+    /// In a house; at least 1.
+    pub house: u32,
+    /// Of a hand; at least 1. `None`: as the task says.
+    pub hand: Option<u32>,
+}
+
+impl MaxSteps {
+    /// So many everywhere.
+    pub fn all(steps: u32) -> Self {
+        Self {
+            house: steps,
+            hand: Some(steps),
+        }
+    }
 }
 
 /// A policy and its settings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyChoice {
-    /// Explores without a goal: a uniform choice among the actions that are possible.
+    /// In a house: explores without a goal, a uniform choice among the actions that are possible. A hand: every number of
+    /// every action is drawn anew.
     Random {
-        /// Share of actions, in [0, 1], drawn among those that will be refused.
+        /// Share of actions in a house, in [0, 1], drawn among those that will be refused.
         invalid_share: f64,
     },
-    /// Pursues a drawn goal by Monte-Carlo tree search on the symbolic house.
+    /// In a house: pursues a drawn goal by Monte-Carlo tree search on the symbolic house.
     Planner {
         /// Simulations for one plan; at least 1.
         simulations: u32,
     },
+    /// A hand: the scripted baseline of its task.
+    Scripted,
 }
 
 impl Settings {
@@ -51,12 +76,13 @@ impl Settings {
                 format!("random, invalid share {invalid_share}")
             }
             PolicyChoice::Planner { simulations } => format!("planner, {simulations} simulations"),
+            PolicyChoice::Scripted => "scripted".to_owned(),
         };
         [
             ("seed", self.seed.to_string()),
             ("policy", policy),
             ("fidelity", self.fidelity.name().to_owned()),
-            ("max_steps", self.max_steps.to_string()),
+            ("max_steps", self.max_steps.house.to_string()),
             (
                 "software",
                 concat!("habitus ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -66,10 +92,34 @@ impl Settings {
         .into()
     }
 
+    /// Whether the policy acts in such worlds.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn suits(&self, scenario: &ScenarioFile) -> Result<(), RolloutError> {
+        let (policy, acts_in, asked) = match (&self.policy, scenario) {
+            (PolicyChoice::Planner { .. }, ScenarioFile::Hand(_)) => {
+                ("planner", "houses", "a hand")
+            }
+            (PolicyChoice::Scripted, ScenarioFile::House(_)) => ("scripted", "hands", "a house"),
+            (_, ScenarioFile::Hand(_)) if self.fidelity == Fidelity::Symbolic => {
+                return Err(RolloutError::Unsuited(format!(
+                    "expected physical fidelity for the hand \"{}\", found symbolic",
+                    scenario.name()
+                )));
+            }
+            _ => return Ok(()),
+        };
+        Err(RolloutError::Unsuited(format!(
+            "policy {policy} is for {acts_in}, and \"{}\" is {asked}",
+            scenario.name()
+        )))
+    }
+
     fn wish(&self) -> Wish {
         match self.policy {
             PolicyChoice::Random { .. } => Wish::Explore,
-            PolicyChoice::Planner { .. } => Wish::Draw,
+            PolicyChoice::Planner { .. } | PolicyChoice::Scripted => Wish::Draw,
         }
     }
 }
@@ -77,71 +127,163 @@ impl Settings {
 /// Makes episodes, one after another; what it keeps between them changes none of them.
 pub struct Worker<'a> {
     settings: &'a Settings,
-    policy: Box<dyn Policy>,
+    /// Who acts in houses; `None` for a policy of hands.
+    policy: Option<Box<dyn Policy>>,
+    /// The hands stepped so far, by digest of their scenario.
+    hands: BTreeMap<String, (Recorder<HandEnv>, Box<dyn Policy>)>,
 }
+
+/// Worlds of a hand that are stepped together: as many as one instruction steps on the widest processors.
+pub(super) const HANDS: usize = 16;
 
 impl<'a> Worker<'a> {
     /// A worker with a policy of its own.
     pub fn new(settings: &'a Settings) -> Self {
-        let policy: Box<dyn Policy> = match settings.policy {
-            PolicyChoice::Random { invalid_share } => Box::new(RandomPolicy::new(invalid_share)),
-            PolicyChoice::Planner { simulations } => Box::new(PlannerPolicy::new(Search {
+        let policy: Option<Box<dyn Policy>> = match settings.policy {
+            PolicyChoice::Random { invalid_share } => {
+                Some(Box::new(RandomPolicy::new(invalid_share)))
+            }
+            PolicyChoice::Planner { simulations } => Some(Box::new(PlannerPolicy::new(Search {
                 simulations,
                 ..Search::default()
-            })),
+            }))),
+            PolicyChoice::Scripted => None,
         };
-        Self { settings, policy }
+        Self {
+            settings,
+            policy,
+            hands: BTreeMap::new(),
+        }
     }
 
-    /// The episode of that index.
+    /// The episodes of those indices in a scenario that the policy suits, in their order.
     pub fn record(
         &mut self,
+        scenario: &ScenarioFile,
+        indices: &[u64],
+    ) -> Result<Vec<Episode>, RolloutError> {
+        self.settings.suits(scenario)?;
+        let starts: Vec<Start> = indices
+            .iter()
+            .map(|index| Start {
+                seed: self.settings.seed,
+                index: *index,
+                wish: self.settings.wish(),
+            })
+            .collect();
+        match scenario {
+            ScenarioFile::House(house) => self.record_house(house, &starts),
+            ScenarioFile::Hand(hand) => self.record_hand(hand, &starts),
+        }
+    }
+
+    fn record_house(
+        &mut self,
         scenario: &Arc<LoadedScenario>,
-        index: u64,
-    ) -> Result<Episode, RolloutError> {
+        starts: &[Start],
+    ) -> Result<Vec<Episode>, RolloutError> {
         let Settings {
-            seed,
             fidelity,
             max_steps,
             ..
         } = *self.settings;
-        let env = HouseholdEnv::new(Arc::clone(scenario), fidelity, max_steps);
-        let mut recorder = Recorder::new(env, self.policy.name());
-        let wish = self.settings.wish();
-        play(
-            &mut recorder,
-            self.policy.as_mut(),
-            &Start { seed, index, wish },
-        )
+        let policy = self.policy.as_mut().expect("it suits houses");
+        let mut episodes = Vec::new();
+        for start in starts {
+            let env = HouseholdEnv::new(Arc::clone(scenario), fidelity, max_steps.house);
+            let mut recorder = Recorder::new(env, policy.name());
+            episodes.push(play(&mut recorder, policy.as_mut(), start)?);
+        }
+        Ok(episodes)
+    }
+
+    fn record_hand(
+        &mut self,
+        scenario: &HandScenario,
+        starts: &[Start],
+    ) -> Result<Vec<Episode>, RolloutError> {
+        if !self.hands.contains_key(&scenario.digest) {
+            let env = scenario
+                .env(HANDS, self.settings.max_steps.hand)
+                .map_err(EnvError::from)?;
+            let policy = self.settings.hand_policy(&env)?;
+            let recorder = Recorder::new(env, policy.name());
+            self.hands
+                .insert(scenario.digest.clone(), (recorder, policy));
+        }
+        let (recorder, policy) = self
+            .hands
+            .get_mut(&scenario.digest)
+            .expect("it was just put there");
+        let mut episodes = Vec::new();
+        for starts in starts.chunks(HANDS) {
+            episodes.extend(play_all(recorder, policy.as_mut(), starts)?);
+        }
+        Ok(episodes)
     }
 }
 
-/// One episode of a house: until it ends, or the policy has nothing more to do.
-pub fn play(
-    recorder: &mut Recorder<HouseholdEnv>,
+impl Settings {
+    /// Who moves the hands of an environment.
+    fn hand_policy(&self, env: &HandEnv) -> Result<Box<dyn Policy>, RolloutError> {
+        let policy: Box<dyn HandPolicy + Send> = match self.policy {
+            PolicyChoice::Scripted => Box::new(ScriptedHand::new(env).ok_or_else(|| {
+                RolloutError::Unsuited(format!("{} has no script", env.task().name()))
+            })?),
+            PolicyChoice::Random { .. } | PolicyChoice::Planner { .. } => {
+                Box::new(RandomHand::of(env))
+            }
+        };
+        Ok(Box::new(HandActor::new(policy, env.n_actions())))
+    }
+}
+
+/// One episode in the first world: until it ends, or the policy has nothing more to do.
+pub fn play<E: Briefed>(
+    recorder: &mut Recorder<E>,
     policy: &mut dyn Policy,
     start: &Start,
 ) -> Result<Episode, RolloutError> {
-    recorder.reset(0, start)?;
-    let env = recorder.env();
-    let briefing = Briefing {
-        graph: env.graph().expect("the environment was just reset"),
-        task: env.task().expect("the environment was just reset"),
-    };
-    let digest = env.header(0).scenario_digest;
-    policy.reset(
-        0,
-        &briefing,
-        episode_rng(start.seed, &digest, start.index, "policy"),
-    );
-    while !recorder.ended(0) {
-        let action = policy.act(&[recorder.observation(0)]).swap_remove(0);
-        if action.is_none() {
+    let mut episodes = play_all(recorder, policy, std::slice::from_ref(start))?;
+    Ok(episodes.swap_remove(0))
+}
+
+/// One episode in each of the first worlds, side by side.
+///
+/// # Panics
+/// When there are more starts than worlds.
+fn play_all<E: Briefed>(
+    recorder: &mut Recorder<E>,
+    policy: &mut dyn Policy,
+    starts: &[Start],
+) -> Result<Vec<Episode>, RolloutError> {
+    for (lane, start) in starts.iter().enumerate() {
+        recorder.reset(lane, start)?;
+        let env = recorder.env();
+        let digest = env.header(lane).scenario_digest;
+        let rng = episode_rng(start.seed, &digest, start.index, "policy");
+        policy.reset(lane, &env.briefing(lane), rng);
+    }
+    let mut playing: Vec<bool> = (0..recorder.num_envs()).map(|i| i < starts.len()).collect();
+    while playing.contains(&true) {
+        let seen = playing.iter().enumerate();
+        let seen: Vec<_> = seen
+            .map(|(lane, playing)| recorder.observation(lane).filter(|_| *playing))
+            .collect();
+        let actions = policy.act(&seen);
+        for (playing, action) in playing.iter_mut().zip(&actions) {
+            *playing = action.is_some();
+        }
+        if !playing.contains(&true) {
             break;
         }
-        recorder.step(vec![action]);
+        recorder.step(actions);
+        for (lane, playing) in playing.iter_mut().enumerate() {
+            *playing &= !recorder.ended(lane);
+        }
     }
-    Ok(recorder.take(0).expect("an episode was just recorded"))
+    let episode = |lane| recorder.take(lane).expect("an episode was just recorded");
+    Ok((0..starts.len()).map(episode).collect())
 }
 
 impl From<EnvError> for RolloutError {
@@ -154,7 +296,7 @@ impl From<EnvError> for RolloutError {
 }
 
 /// The scenarios of a store, ready to be drawn from, by digest.
-pub struct Scenarios(BTreeMap<String, Arc<LoadedScenario>>);
+pub struct Scenarios(BTreeMap<String, ScenarioFile>);
 
 impl Scenarios {
     /// Loads the copies that the store keeps.
@@ -162,14 +304,14 @@ impl Scenarios {
         let mut scenarios = BTreeMap::new();
         for digest in store.scenarios()? {
             let path = store.dir().join("scenarios").join(format!("{digest}.toml"));
-            let loaded = load_text(&store.scenario_text(&digest)?, path)?;
-            scenarios.insert(digest, Arc::new(loaded));
+            let loaded = ScenarioFile::load_text(&store.scenario_text(&digest)?, path)?;
+            scenarios.insert(digest, loaded);
         }
         Ok(Self(scenarios))
     }
 
     /// The one that an episode took place in.
-    pub fn of(&self, header: &Header) -> Result<&Arc<LoadedScenario>, RolloutError> {
+    pub fn of(&self, header: &Header) -> Result<&ScenarioFile, RolloutError> {
         self.0
             .get(&header.scenario_digest)
             .ok_or_else(|| RolloutError::Episode {
@@ -184,30 +326,38 @@ impl Scenarios {
 
 /// Makes an episode again from its seed, index, goal and actions.
 pub fn replay(
-    scenario: &Arc<LoadedScenario>,
+    scenario: &ScenarioFile,
     recorded: &Episode,
     fidelity: Fidelity,
-    max_steps: u32,
+    max_steps: MaxSteps,
 ) -> Result<Episode, RolloutError> {
     let header = &recorded.header;
-    let env = HouseholdEnv::new(Arc::clone(scenario), fidelity, max_steps);
-    let mut recorder = Recorder::new(env, &header.policy);
-    let wish = if header.goal.is_empty() {
-        Wish::Explore
-    } else {
-        Wish::Goal {
-            say: header.task.clone(),
-            all: header.goal.clone(),
+    let (seed, index) = (header.seed, header.index);
+    let explores = header.goal.is_empty();
+    match scenario {
+        ScenarioFile::House(house) => {
+            let env = HouseholdEnv::new(Arc::clone(house), fidelity, max_steps.house);
+            let wish = if explores {
+                Wish::Explore
+            } else {
+                Wish::Goal {
+                    say: header.task.clone(),
+                    all: header.goal.clone(),
+                }
+            };
+            repeat(env, recorded, &Start { seed, index, wish })
         }
-    };
-    recorder.reset(
-        0,
-        &Start {
-            seed: header.seed,
-            index: header.index,
-            wish,
-        },
-    )?;
+        ScenarioFile::Hand(hand) => {
+            let env = hand.env(1, max_steps.hand).map_err(EnvError::from)?;
+            let wish = if explores { Wish::Explore } else { Wish::Draw };
+            repeat(env, recorded, &Start { seed, index, wish })
+        }
+    }
+}
+
+fn repeat(env: impl VectorEnv, recorded: &Episode, start: &Start) -> Result<Episode, RolloutError> {
+    let mut recorder = Recorder::new(env, &recorded.header.policy);
+    recorder.reset(0, start)?;
     for step in &recorded.steps {
         // A repetition that ends sooner differs from the recording, and is found to.
         if recorder.ended(0) {

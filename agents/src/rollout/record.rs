@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use episode::Episode;
 use episode::store::{EPISODES_PER_SHARD, Identity, StoreError, Writer, blocks};
 use sim::env::EnvError;
-use sim::scenario::{LoadedScenario, ScenarioError};
+use sim::scenario::ScenarioError;
+use sim::scenario_file::ScenarioFile;
 
+use super::episode::HANDS;
 use super::{Settings, Worker, pool};
 
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Episode `i` takes place in scenario `i % scenarios.len()`; at least one.
-    pub scenarios: Vec<Arc<LoadedScenario>>,
+    pub scenarios: Vec<ScenarioFile>,
     /// How.
     pub settings: Settings,
     /// Number of episodes, over all scenarios and parts.
@@ -70,6 +71,9 @@ pub enum RolloutError {
     /// An episode cannot start.
     #[error(transparent)]
     Env(EnvError),
+    /// The policy does not act in such worlds.
+    #[error("{0}")]
+    Unsuited(String),
     /// A recorded action or goal does not fit its own scenario.
     #[error("episode {index}: {message}")]
     Episode {
@@ -89,10 +93,13 @@ pub fn record(
     stop: &AtomicBool,
     mut progress: impl FnMut(&Episode, u64),
 ) -> Result<Recorded, RolloutError> {
+    for scenario in &plan.scenarios {
+        plan.settings.suits(scenario)?;
+    }
     let identity = plan.identity();
     let mut writer = Writer::open(dir, &identity)?;
     for scenario in &plan.scenarios {
-        writer.add_scenario(&scenario.text)?;
+        writer.add_scenario(scenario.text())?;
     }
     let todo = plan.missing_from(&writer, &identity);
     let mut ends = blocks(todo.iter().copied())
@@ -103,20 +110,22 @@ pub fn record(
     let mut done = Recorded::default();
     let result = pool::in_order(
         plan.workers,
-        todo.iter().copied(),
+        todo.chunks(plan.together()),
         || {
             let mut worker = Worker::new(&plan.settings);
-            move |index| worker.record(plan.scenario(index), index)
+            move |indices: &[u64]| plan.record(&mut worker, indices)
         },
-        |episode| {
-            progress(&episode, todo.len() as u64);
-            let next = episode.header.index + 1;
-            done.new += 1;
-            done.new_steps += episode.steps.len() as u64;
-            open.push(episode);
-            if end == Some(next) {
-                end = ends.next();
-                writer.append(&identity, &std::mem::take(&mut open))?;
+        |episodes| {
+            for episode in episodes {
+                progress(&episode, todo.len() as u64);
+                let next = episode.header.index + 1;
+                done.new += 1;
+                done.new_steps += episode.steps.len() as u64;
+                open.push(episode);
+                if end == Some(next) {
+                    end = ends.next();
+                    writer.append(&identity, &std::mem::take(&mut open))?;
+                }
             }
             Ok(())
         },
@@ -145,15 +154,52 @@ impl Plan {
         let scenarios: Vec<String> = self
             .scenarios
             .iter()
-            .map(|s| format!("{} {}", s.scenario.name, s.digest))
+            .map(|s| format!("{} {}", s.name(), s.digest()))
             .collect();
         let mut settings: BTreeMap<String, String> = self.settings.identity();
         settings.insert("scenarios".into(), scenarios.join(", "));
+        if self.has_hands() {
+            let steps = self.settings.max_steps.hand;
+            let steps = steps.map_or_else(|| "as the task says".to_owned(), |n| n.to_string());
+            settings.insert("hand_max_steps".into(), steps);
+        }
         Identity(settings)
     }
 
-    fn scenario(&self, index: u64) -> &Arc<LoadedScenario> {
-        &self.scenarios[(index % self.scenarios.len() as u64) as usize]
+    fn has_hands(&self) -> bool {
+        let is_hand = |s: &ScenarioFile| matches!(s, ScenarioFile::Hand(_));
+        self.scenarios.iter().any(is_hand)
+    }
+
+    /// How many episodes a worker makes at a time: houses one after the other, hands many together.
+    fn together(&self) -> usize {
+        if self.has_hands() {
+            HANDS * self.scenarios.len()
+        } else {
+            1
+        }
+    }
+
+    /// The episodes of those indices, in their order.
+    fn record(
+        &self,
+        worker: &mut Worker<'_>,
+        indices: &[u64],
+    ) -> Result<Vec<Episode>, RolloutError> {
+        let n = self.scenarios.len() as u64;
+        let mut episodes = Vec::new();
+        for (scenario, remainder) in self.scenarios.iter().zip(0..) {
+            let own: Vec<u64> = indices
+                .iter()
+                .copied()
+                .filter(|i| i % n == remainder)
+                .collect();
+            if !own.is_empty() {
+                episodes.extend(worker.record(scenario, &own)?);
+            }
+        }
+        episodes.sort_by_key(|episode| episode.header.index);
+        Ok(episodes)
     }
 
     fn missing_from(&self, writer: &Writer, identity: &Identity) -> Vec<u64> {

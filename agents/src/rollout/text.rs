@@ -3,34 +3,31 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use episode::{Action, Episode, Observation};
+use episode::{Action, Episode, Observation, Step};
 use sim::household::{House, HouseAction};
 use sim::random::episode_rng;
-use sim::scenario::LoadedScenario;
+use sim::scenario_file::ScenarioFile;
 
 use super::RolloutError;
 
-/// The episode's task, actions as sentences, refusals, and the facts that changed.
-pub fn as_text(episode: &Episode, scenario: &LoadedScenario) -> Result<String, RolloutError> {
+/// The episode's task, actions as sentences, refusals, and the facts that changed; of a hand, what was rewarded.
+pub fn as_text(episode: &Episode, scenario: &ScenarioFile) -> Result<String, RolloutError> {
     let header = &episode.header;
-    let mut rng = episode_rng(header.seed, &header.scenario_digest, header.index, "layout");
-    let instance = scenario.instantiate(&mut rng)?;
     let mut out = String::new();
-    write_episode(&mut out, episode, &instance.house).expect("a string takes everything");
+    let written = match scenario {
+        ScenarioFile::House(house) => {
+            let mut rng = episode_rng(header.seed, &header.scenario_digest, header.index, "layout");
+            let instance = house.instantiate(&mut rng)?;
+            write_house(&mut out, episode, &instance.house)
+        }
+        ScenarioFile::Hand(_) => write_hand(&mut out, episode),
+    };
+    written.expect("a string takes everything");
     Ok(out)
 }
 
-fn write_episode(out: &mut String, episode: &Episode, house: &House) -> std::fmt::Result {
-    let header = &episode.header;
-    writeln!(
-        out,
-        "Episode {} of {}, seed {}, policy {}, {} fidelity",
-        header.index, header.scenario, header.seed, header.policy, header.fidelity
-    )?;
-    if !header.goal.is_empty() {
-        writeln!(out, "Task: {} ({})", header.task, header.goal.join(", "))?;
-    }
-    writeln!(out)?;
+fn write_house(out: &mut String, episode: &Episode, house: &House) -> std::fmt::Result {
+    write_head(out, episode)?;
     let mut before = facts(&episode.first);
     for (i, step) in episode.steps.iter().enumerate() {
         writeln!(out, "{:>3}. {}", i + 1, sentence(&step.action, house))?;
@@ -48,6 +45,50 @@ fn write_episode(out: &mut String, episode: &Episode, house: &House) -> std::fmt
         }
         before = after;
     }
+    write_end(out, episode)
+}
+
+/// Every so many steps of a hand are a line.
+const HAND_STEPS: usize = 10;
+
+fn write_hand(out: &mut String, episode: &Episode) -> std::fmt::Result {
+    write_head(out, episode)?;
+    for (i, steps) in episode.steps.chunks(HAND_STEPS).enumerate() {
+        let (first, last) = (i * HAND_STEPS + 1, i * HAND_STEPS + steps.len());
+        write!(out, "{first:>4} to {last:>4}. reward ")?;
+        let sum = |value: &dyn Fn(&Step) -> f32| steps.iter().map(value).sum::<f32>();
+        write!(out, "{:>8.2}", sum(&|step| step.reward))?;
+        for (k, term) in steps[0].reward_terms.iter().enumerate() {
+            let own = sum(&|step| step.reward_terms.get(k).map_or(0.0, |t| t.value));
+            write!(out, "  {} {own:.2}", term.name)?;
+        }
+        writeln!(out)?;
+        for step in steps {
+            for (name, refusal) in step.refusal.iter().map(|r| ("refused", r.as_str())) {
+                writeln!(out, "     {name}: {refusal}")?;
+            }
+            for (name, value) in &step.info {
+                writeln!(out, "     {name}: {value:?}")?;
+            }
+        }
+    }
+    write_end(out, episode)
+}
+
+fn write_head(out: &mut String, episode: &Episode) -> std::fmt::Result {
+    let header = &episode.header;
+    writeln!(
+        out,
+        "Episode {} of {}, seed {}, policy {}, {} fidelity",
+        header.index, header.scenario, header.seed, header.policy, header.fidelity
+    )?;
+    if !header.goal.is_empty() {
+        writeln!(out, "Task: {} ({})", header.task, header.goal.join(", "))?;
+    }
+    writeln!(out)
+}
+
+fn write_end(out: &mut String, episode: &Episode) -> std::fmt::Result {
     let ends = episode.steps.last().map(|s| (s.terminated, s.truncated));
     let end = match (episode.success, ends) {
         (true, _) => "The goal is reached.",

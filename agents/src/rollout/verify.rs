@@ -8,7 +8,7 @@ use episode::{Episode, Header, Observation, Step};
 use serde::Serialize;
 use sim::env::Fidelity;
 
-use super::{RolloutError, Scenarios, pool, replay};
+use super::{MaxSteps, RolloutError, Scenarios, pool, replay};
 
 /// One place where a repeated episode differs from the recorded one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,15 +83,22 @@ pub fn verify(
     Ok(verified)
 }
 
-/// The time limit of the run, from its identity.
-fn max_steps(run: &Identity, header: &Header) -> Result<u32, RolloutError> {
-    let found = run.0.get("max_steps");
-    found
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| RolloutError::Episode {
+/// The time limits of the run, from its identity.
+fn max_steps(run: &Identity, header: &Header) -> Result<MaxSteps, RolloutError> {
+    let number = |name: &str| {
+        let found = run.0.get(name);
+        let number = found.and_then(|text| text.parse().ok());
+        number.ok_or_else(|| RolloutError::Episode {
             index: header.index,
-            message: format!("its run's max_steps is not a number: {found:?}"),
+            message: format!("its run's {name} is not a number: {found:?}"),
         })
+    };
+    let hand = match run.0.get("hand_max_steps").map(String::as_str) {
+        None | Some("as the task says") => None,
+        Some(_) => Some(number("hand_max_steps")?),
+    };
+    let house = number("max_steps")?;
+    Ok(MaxSteps { house, hand })
 }
 
 fn fidelity(header: &Header) -> Result<Fidelity, RolloutError> {

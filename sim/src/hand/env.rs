@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use ::hand::batch::{Reading, Width};
 use ::hand::model;
 use episode::{Action, Header, Observation, RewardTerm, Space, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::observation::{self as part, Layout, Sizes};
 use super::task::Task;
@@ -33,7 +35,8 @@ pub struct Config {
 }
 
 /// What steps the worlds. Episodes of both start alike and have the same targets; their courses differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Solver {
     /// The batch solver of crate `hand`: many worlds at once, for learning.
     #[default]
@@ -43,9 +46,11 @@ pub enum Solver {
 }
 
 /// What the numbers of an action are. Numbers outside the range count as the nearest in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Actions {
     /// Excitations of muscles in [0, 1]. Motors: their control range.
+    #[default]
     Excitation,
     /// MyoSuite's: numbers a in [-1, 1]; muscles are excited by 1 / (1 + exp(-5 (a - 0.5))), so that 0 is near rest (0.076)
     /// and full excitation cannot be reached (0.924). Motors: [-1, 1] spread over their control range.
@@ -80,6 +85,8 @@ pub struct HandEnv {
     digest: String,
     /// The same without the solver: what an episode's start and target are drawn by.
     drawn_by: String,
+    /// Name and digest of the scenario, as episodes say them.
+    source: [String; 2],
     frame_skip: usize,
     max_steps: u32,
     threads: usize,
@@ -190,8 +197,10 @@ impl HandEnv {
         let controls = controls(&setting, config.actions);
         let (n, n_terms) = (n_worlds, task.terms().len());
         let drawn_by = digest(&body, &*task, &config);
+        let digest = with_solver(&drawn_by, config.solver);
         Ok(Self {
-            digest: with_solver(&drawn_by, config.solver),
+            source: [task.name().to_owned(), digest.clone()],
+            digest,
             drawn_by,
             frame_skip: config.frame_skip,
             max_steps,
@@ -220,6 +229,12 @@ impl HandEnv {
             setting,
             task,
         })
+    }
+
+    /// The same worlds, whose episodes say that they come from a scenario of that name and digest.
+    pub(super) fn of_scenario(mut self, name: &str, digest: &str) -> Self {
+        self.source = [name, digest].map(str::to_owned);
+        self
     }
 
     /// How many worlds.
@@ -629,11 +644,12 @@ impl VectorEnv for HandEnv {
             .as_ref()
             .expect("the world was reset");
         let wanted = start.wish != Wish::Explore;
+        let [scenario, scenario_digest] = self.source.clone();
         Header {
             index: start.index,
             seed: start.seed,
-            scenario: self.task.name().to_owned(),
-            scenario_digest: self.digest.clone(),
+            scenario,
+            scenario_digest,
             policy: String::new(),
             fidelity: "physical".to_owned(),
             task: if wanted {

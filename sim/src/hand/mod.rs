@@ -22,6 +22,7 @@
 mod body;
 mod env;
 mod observation;
+pub mod scenario;
 pub mod task;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ mod worlds;
 pub use body::{Body, Setting};
 pub use env::{Actions, Config, HandEnv, LaneSnapshot, Solver};
 pub use observation::{Layout, Part, Seen};
+pub use scenario::HandScenario;
 
 use thiserror::Error;
 

@@ -151,6 +151,19 @@ impl Layout {
         })
     }
 
+    /// Named values as one world's list; what is missing or has another length stays 0.
+    pub fn list(&self, observation: &Observation, world: &mut Vec<f32>) {
+        world.clear();
+        world.resize(self.size(), 0.0);
+        for part in self.parts() {
+            if let Some(Value::Array(numbers)) = observation.0.get(part.name)
+                && numbers.len() == part.range.len()
+            {
+                world[part.range.clone()].copy_from_slice(numbers);
+            }
+        }
+    }
+
     /// One world's list, by part.
     pub fn seen<'a>(&self, world: &'a [f32]) -> Seen<'a> {
         let part = |i: usize| world.get(self.parts[i].range.clone()).unwrap_or_default();

@@ -9,7 +9,7 @@ use super::check::{Checked, check};
 use super::types::Scenario;
 use super::{Instance, ScenarioError, draw};
 use crate::catalogue::Catalogue;
-use crate::problem::Problem;
+use crate::problem::{Problem, read_text};
 
 /// A scenario that was read and checked: every episode can be drawn from it.
 #[derive(Clone, Debug)]
@@ -31,14 +31,7 @@ pub struct LoadedScenario {
 /// When the file cannot be read, is not TOML, or describes something that cannot be; with all problems of the last kind.
 pub fn load(path: impl AsRef<Path>) -> Result<LoadedScenario, ScenarioError> {
     let path = path.as_ref();
-    let text = std::fs::read(path)
-        .map_err(|e| format!("cannot be read: {e}"))
-        .and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|e| format!("is not text in UTF-8: {e}"))
-        })
-        .map_err(|message| {
-            ScenarioError::new(&path.to_string_lossy(), vec![Problem::whole(message)])
-        })?;
+    let text = read_text(path)?;
     load_text(&text, path)
 }
 

@@ -233,6 +233,15 @@ pub struct Goal {
     pub all: Vec<Spanned<String>>,
 }
 
+impl From<HandParameters> for hand::model::ParameterSet {
+    fn from(parameters: HandParameters) -> Self {
+        match parameters {
+            HandParameters::Calibrated => Self::Calibrated,
+            HandParameters::Compat => Self::Compat,
+        }
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

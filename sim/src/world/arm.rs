@@ -12,7 +12,7 @@ use rapier3d::math::{Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{IntegrationParameters, RigidBody, RigidBodyHandle};
 
 use hand::kernel::Kernel;
-use hand::model::{self, ParameterSet};
+use hand::model;
 
 use super::build::{CARRIED_HAND_TOUCHES, HAND_TOUCHES};
 use super::shape::about;
@@ -20,7 +20,7 @@ use super::{STEP_SECONDS, State, World, stiff};
 use crate::rapier_hand::{
     ARM, Base, HAND, HandError, RapierHand, Sets, Takes, on_arm, own_groups, parameters,
 };
-use crate::scenario::types::{HandModel, HandParameters};
+use crate::scenario::types::HandModel;
 use crate::scenario::{HandBase, HandPlace};
 
 /// Steps of the hand in one of the house's: 2.1 ms each.
@@ -173,10 +173,7 @@ pub(super) fn insert(state: &mut State, place: &HandPlace) -> Option<Iso> {
         HandModel::Myohand => hand::MYOHAND,
         HandModel::Robot => hand::ROBOT_HAND,
     };
-    let parameters = match place.parameters {
-        HandParameters::Calibrated => ParameterSet::Calibrated,
-        HandParameters::Compat => ParameterSet::Compat,
-    };
+    let parameters = place.parameters.into();
     let model = model::load_text(text, "hand.toml").expect("crate hand checks its own models");
     let model = on_arm(model);
     let kernel = Kernel::new(&model, parameters);
@@ -365,7 +362,7 @@ body.hand = { room = "kitchen", at = [1.6, 2.4, 1.2], model = "MODEL" }
     fn muscles_grasp_a_mug_and_lift_it_from_the_table() {
         let mut world = with("myohand");
         let model = model::load_text(hand::MYOHAND, "hand.toml").unwrap();
-        let kernel = Kernel::new(&model, ParameterSet::Calibrated);
+        let kernel = Kernel::new(&model, hand::model::ParameterSet::Calibrated);
         let mug = world.plan.loose[0];
         let start = world.pose(mug).unwrap().translation;
         let from = start + Vector::new(-0.2, 0.041, 0.061);

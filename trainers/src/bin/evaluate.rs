@@ -15,7 +15,8 @@ use episode::store::Store;
 use episode::{Episode, Value};
 use serde_json::json;
 use sim::env::Fidelity;
-use sim::scenario::{LoadedScenario, load_text};
+use sim::scenario::LoadedScenario;
+use sim::scenario_file::ScenarioFile;
 use trainers::evaluation::language::{self, Figures, Items, Measured};
 use trainers::evaluation::report::{Model, Report, read_curve};
 use trainers::evaluation::statistics::{self, Estimate};
@@ -178,8 +179,11 @@ fn prepare(arguments: &Language) -> anyhow::Result<Prepared> {
     for store in &stores {
         for digest in store.scenarios()? {
             let text = store.scenario_text(&digest)?;
-            let scenario = load_text(&text, store.dir().join(format!("scenarios/{digest}.toml")))?;
-            scenarios.insert(digest, Arc::new(scenario));
+            let path = store.dir().join(format!("scenarios/{digest}.toml"));
+            // Hands have nothing to say.
+            if let ScenarioFile::House(house) = ScenarioFile::load_text(&text, path)? {
+                scenarios.insert(digest, house);
+            }
         }
     }
     let kept_apart = scenarios
@@ -196,15 +200,17 @@ fn prepare(arguments: &Language) -> anyhow::Result<Prepared> {
     for store in &stores {
         for episode in store.episodes() {
             let episode = episode.with_context(|| store.dir().display().to_string())?;
+            let Some(scenario) = scenarios.get(&episode.header.scenario_digest) else {
+                continue;
+            };
             number_of_episodes += 1;
             agreement.add(&episode);
-            let scenario = scenarios.get(&episode.header.scenario_digest);
             let shown = if episode.header.goal.is_empty() {
                 &mut stories
             } else {
                 &mut plans
             };
-            if !kept_apart || scenario.is_some_and(|scenario| scenario.scenario.evaluation_only) {
+            if !kept_apart || scenario.scenario.evaluation_only {
                 episodes.push(episode);
             } else if shown.len() < SHOWN {
                 shown.push(episode);

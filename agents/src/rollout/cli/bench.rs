@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use agents::rollout::{PolicyChoice, Settings, Worker};
+use agents::rollout::{MaxSteps, PolicyChoice, Settings, Worker};
 use agents::{Briefing, Policy as _, RandomPolicy};
 use clap::{Args, Subcommand};
 use rand::seq::IndexedRandom as _;
@@ -17,6 +17,7 @@ use sim::env::{Fidelity, HouseholdEnv, Start, VectorEnv as _, Wish};
 use sim::household::{HouseAction, HouseGraph};
 use sim::random::episode_rng;
 use sim::scenario::LoadedScenario;
+use sim::scenario_file::ScenarioFile;
 
 use super::{CommandError, Done, scenario};
 
@@ -56,13 +57,19 @@ pub(crate) fn run(command: &Command, seed: u64) -> Result<Done, CommandError> {
         Command::Physical(arguments) => ("physical", arguments, physical),
     };
     let scenarios = if arguments.scenarios.is_empty() {
-        scenario::shipped()?
+        scenario::shipped_houses()?
     } else {
         arguments
             .scenarios
             .iter()
-            .map(|name| scenario::find(name))
-            .collect::<Result<_, _>>()?
+            .map(|name| match scenario::find(name)? {
+                ScenarioFile::House(house) => Ok(house),
+                ScenarioFile::Hand(_) => Err(CommandError::Input(format!(
+                    "expected a house to measure, found the hand task {}; `./habitus bench hand` measures hands",
+                    name.display()
+                ))),
+            })
+            .collect::<Result<_, CommandError>>()?
     };
     let mut text = String::new();
     let mut all = Vec::new();
@@ -131,13 +138,14 @@ fn symbolic(scenario: &Arc<LoadedScenario>, seed: u64, seconds: f64) -> Rates {
         seed,
         policy: PolicyChoice::Random { invalid_share: 0.1 },
         fidelity: Fidelity::Symbolic,
-        max_steps: 30,
+        max_steps: MaxSteps::all(30),
     };
     let mut worker = Worker::new(&settings);
+    let file = ScenarioFile::House(Arc::clone(scenario));
     let mut index = 0;
     let recorded = rate(seconds, || {
         index += 1;
-        Ok(worker.record(scenario, index)?.steps.len())
+        Ok(worker.record(&file, &[index])?[0].steps.len())
     })?;
     Ok(BTreeMap::from([
         ("actions_applied", applied),
@@ -164,7 +172,7 @@ fn physical(scenario: &Arc<LoadedScenario>, seed: u64, seconds: f64) -> Rates {
             .map_err(agents::rollout::RolloutError::from)?;
         building += processor_seconds() - before;
         worlds += 1;
-        let briefing = Briefing {
+        let briefing = Briefing::House {
             graph: env.graph().expect("the environment was just reset"),
             task: env.task().expect("the environment was just reset"),
         };

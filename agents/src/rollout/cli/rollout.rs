@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use agents::rollout::{self, Part, Plan, PolicyChoice, RolloutError, Scenarios, Settings};
+use agents::rollout::{
+    self, MaxSteps, Part, Plan, PolicyChoice, RolloutError, Scenarios, Settings,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use episode::store::{Store, StoreError};
 use sim::env::Fidelity;
@@ -17,6 +19,7 @@ pub(crate) enum Command {
     /// Record episodes into a store. The same command completes a store that was interrupted.
     #[command(after_help = "Examples:
   ./habitus rollout run flat --policy random --episodes 200 --out runs/explored
+  ./habitus rollout run hand/pose --policy scripted --episodes 64 --out runs/poses
   ./habitus rollout run flat cottage --policy planner --simulations 500 --episodes 1000 --workers 8 --out runs/planned
   ./habitus rollout run flat --episodes 10000 --shard 3/16 --out runs/part3     # then: ./habitus data merge runs/part* --out runs/all")]
     Run(RunArguments),
@@ -65,9 +68,9 @@ pub(crate) struct RunArguments {
     /// Whether physics carries actions out, or only symbols.
     #[arg(long, value_enum, default_value_t = FidelityName::Physical)]
     fidelity: FidelityName,
-    /// An episode is cut off after so many actions.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
-    max_steps: u32,
+    /// An episode is cut off after so many actions; by default 30 in a house, and of a hand as its task says.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_steps: Option<u32>,
     /// Policy random: share of actions, from 0 to 1, that the world will refuse; refusals are experience too.
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     invalid_share: f64,
@@ -81,10 +84,12 @@ pub(crate) struct RunArguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum PolicyName {
-    /// Any action that is possible, now and then one that is not.
+    /// In a house any action that is possible, now and then one that is not; a hand is moved at random.
     Random,
     /// Monte-Carlo tree search for the task's goal on the symbolic house.
     Planner,
+    /// The scripted baseline of a hand's task.
+    Scripted,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -122,12 +127,16 @@ fn record(arguments: &RunArguments, seed: u64) -> Result<Done, CommandError> {
                 PolicyName::Planner => PolicyChoice::Planner {
                     simulations: arguments.simulations,
                 },
+                PolicyName::Scripted => PolicyChoice::Scripted,
             },
             fidelity: match arguments.fidelity {
                 FidelityName::Symbolic => Fidelity::Symbolic,
                 FidelityName::Physical => Fidelity::Physical,
             },
-            max_steps: arguments.max_steps,
+            max_steps: MaxSteps {
+                house: arguments.max_steps.unwrap_or(30),
+                hand: arguments.max_steps,
+            },
         },
         episodes: arguments.episodes,
         part: arguments.shard,
@@ -183,9 +192,9 @@ impl From<RolloutError> for CommandError {
         match error {
             RolloutError::Scenario(error) => error.into(),
             RolloutError::Store(error) => error.into(),
-            error @ (RolloutError::Env(_) | RolloutError::Episode { .. }) => {
-                Self::Input(error.to_string())
-            }
+            error @ (RolloutError::Env(_)
+            | RolloutError::Unsuited(_)
+            | RolloutError::Episode { .. }) => Self::Input(error.to_string()),
         }
     }
 }

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use serde::Serialize;
+use sim::hand::scenario as hand_task;
+use sim::scenario::types::HandModel;
 use sim::scenario::{self, LoadedScenario};
+use sim::scenario_file::ScenarioFile;
 
 use super::{CommandError, Done};
 
@@ -29,7 +32,11 @@ pub(crate) enum Command {
     },
     /// The JSON schema of scenario files, for editors.
     #[command(after_help = "Example:\n  ./habitus scenario schema > scenario.schema.json")]
-    Schema,
+    Schema {
+        /// That of hand tasks.
+        #[arg(long)]
+        hand: bool,
+    },
     /// Begin a scenario: a commented room with a table and a mug.
     #[command(after_help = "Example:\n  ./habitus scenario new my_flat.toml")]
     New {
@@ -42,8 +49,12 @@ pub(crate) fn run(command: &Command) -> Result<Done, CommandError> {
     match command {
         Command::List { folder } => list(folder.as_deref()),
         Command::Validate { scenarios } => validate(scenarios),
-        Command::Schema => {
-            let schema = scenario::schema();
+        Command::Schema { hand } => {
+            let schema = if *hand {
+                hand_task::schema()
+            } else {
+                scenario::schema()
+            };
             let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
             Ok(Done::new(text, schema))
         }
@@ -52,13 +63,13 @@ pub(crate) fn run(command: &Command) -> Result<Done, CommandError> {
 }
 
 /// Loads a scenario given as a file or as the name of one that comes with habitus.
-pub(crate) fn find(name: &Path) -> Result<Arc<LoadedScenario>, CommandError> {
+pub(crate) fn find(name: &Path) -> Result<ScenarioFile, CommandError> {
     let shipped = shipped_folder().join(name).with_extension("toml");
-    let is_name = name.components().count() == 1 && name.extension().is_none();
+    let is_name = name.extension().is_none() && name.is_relative();
     let path = if is_name && !name.is_file() && shipped.is_file() {
         &shipped
     } else if is_name && !name.is_file() {
-        let names: Vec<String> = files(&shipped_folder())?.iter().map(|p| stem(p)).collect();
+        let names: Vec<String> = shipped_files()?.iter().map(|p| stem(p)).collect();
         return Err(CommandError::Input(format!(
             "expected a scenario file or one of {}; found neither a file nor a scenario named \"{}\"",
             names.join(", "),
@@ -67,16 +78,30 @@ pub(crate) fn find(name: &Path) -> Result<Arc<LoadedScenario>, CommandError> {
     } else {
         name
     };
-    Ok(Arc::new(scenario::load(path)?))
+    Ok(ScenarioFile::load(path)?)
 }
 
-/// All scenarios that come with habitus.
-pub(crate) fn shipped() -> Result<Vec<Arc<LoadedScenario>>, CommandError> {
+/// All houses that come with habitus.
+pub(crate) fn shipped_houses() -> Result<Vec<Arc<LoadedScenario>>, CommandError> {
     files(&shipped_folder())?
         .iter()
         .map(|path| Ok(Arc::new(scenario::load(path)?)))
         .collect()
 }
+
+/// Houses, then hand tasks.
+fn shipped_files() -> Result<Vec<PathBuf>, CommandError> {
+    let folder = shipped_folder();
+    let mut all = files(&folder)?;
+    let hands = folder.join(HANDS);
+    if hands.is_dir() {
+        all.extend(files(&hands)?);
+    }
+    Ok(all)
+}
+
+/// Folder of hand tasks, beside the houses.
+const HANDS: &str = "hand";
 
 /// Where the scenarios that come with habitus lie: the launcher says; without it, the folder one stands in.
 fn shipped_folder() -> PathBuf {
@@ -99,11 +124,13 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
     Ok(files)
 }
 
+/// Name of a scenario: its file's, with its folder's for hand tasks.
 fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match path.parent().and_then(Path::file_name) {
+        Some(folder) if folder == HANDS => format!("{HANDS}/{stem}"),
+        _ => stem.into_owned(),
+    }
 }
 
 #[derive(Serialize)]
@@ -111,25 +138,46 @@ struct Row {
     name: String,
     title: String,
     file: PathBuf,
-    rooms: usize,
-    objects: usize,
-    goals: usize,
+    #[serde(flatten)]
+    kind: Kind,
     evaluation_only: bool,
     digest: String,
 }
 
+/// What there is to say of a house, or of a hand's task.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Kind {
+    House {
+        rooms: usize,
+        objects: usize,
+        goals: usize,
+    },
+    Hand {
+        hand: HandModel,
+        task: &'static str,
+    },
+}
+
 impl Row {
-    fn of(loaded: &LoadedScenario) -> Self {
-        let scenario = &loaded.scenario;
+    fn of(loaded: &ScenarioFile) -> Self {
         Self {
-            name: stem(&loaded.path),
-            title: scenario.name.clone(),
-            file: loaded.path.clone(),
-            rooms: scenario.room.len(),
-            objects: scenario.object.len(),
-            goals: scenario.goal.len(),
-            evaluation_only: scenario.evaluation_only,
-            digest: loaded.digest.clone(),
+            name: stem(loaded.path()),
+            title: loaded.name().to_owned(),
+            file: loaded.path().to_owned(),
+            kind: match loaded {
+                ScenarioFile::House(house) => Kind::House {
+                    rooms: house.scenario.room.len(),
+                    objects: house.scenario.object.len(),
+                    goals: house.scenario.goal.len(),
+                },
+                ScenarioFile::Hand(hand) => Kind::Hand {
+                    hand: hand.hand_task.hand,
+                    task: hand.hand_task.task.name(),
+                },
+            },
+            evaluation_only: loaded.evaluation_only(),
+            digest: loaded.digest().to_owned(),
         }
     }
 }
@@ -142,21 +190,30 @@ fn table(rows: &[Row]) -> String {
         } else {
             ""
         };
-        writeln!(
-            out,
-            "{:<20} {}: {} rooms, {} object entries, {} goals{kept}",
-            row.name, row.title, row.rooms, row.objects, row.goals
-        )
+        let (name, title) = (&row.name, &row.title);
+        match &row.kind {
+            Kind::House {
+                rooms,
+                objects,
+                goals,
+            } => writeln!(
+                out,
+                "{name:<20} {title}: {rooms} rooms, {objects} object entries, {goals} goals{kept}"
+            ),
+            Kind::Hand { hand, task } => {
+                writeln!(out, "{name:<20} {title}: {hand:?}, task {task}{kept}")
+            }
+        }
         .expect("a string takes everything");
     }
     out
 }
 
 fn list(folder: Option<&Path>) -> Result<Done, CommandError> {
-    let folder = folder.map_or_else(shipped_folder, Path::to_owned);
-    let rows = files(&folder)?
+    let rows = folder
+        .map_or_else(shipped_files, files)?
         .iter()
-        .map(|path| Ok(Row::of(&scenario::load(path)?)))
+        .map(|path| Ok(Row::of(&ScenarioFile::load(path)?)))
         .collect::<Result<Vec<_>, CommandError>>()?;
     Ok(Done::new(
         table(&rows),

@@ -11,6 +11,8 @@ use ::hand::batch::{ObjectState, WorldState};
 use ::hand::model::ShapeKind;
 use ::hand::scene::{Object, Primitive, Scene};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     PALM_UP, Task, Verdict, at_rest, effort, empty_scene, norm, require, symmetric, whether,
@@ -27,7 +29,8 @@ const REST: [f32; 3] = [-0.2355, -0.509, 1.442];
 const START: [f32; 3] = [-0.2355, -0.509, 1.45];
 
 /// An object held at a given place. Target: place in meters, in the world (3). Error: target minus the object's place (3).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Hold {
     /// How far from its usual place the object starts at most, along x and y, in meters.
     pub start_m: f32,
@@ -47,7 +50,8 @@ pub struct Hold {
 }
 
 /// Weights of the terms of [`Hold`]; the defaults are MyoSuite's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HoldWeights {
     /// Minus the distance, per meter.
     pub distance: f32,

@@ -13,6 +13,8 @@ use ::hand::model::{
 };
 use ::hand::scene::Scene;
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Task, Verdict, at_rest, effort, empty_scene, norm, symmetric, whether};
 use crate::hand::{Body, HandError, Seen, Setting};
@@ -26,7 +28,8 @@ const HEAD: f32 = 0.03;
 
 /// A key turned by a given angle. Target: the angle in radians at which it shall be (1). Error: target minus angle (1), then from
 /// the thumb's tip and from the index finger's to the middle of the key's head, in meters, in the world (3 and 3).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Key {
     /// How far from its place the key starts turned at most, in radians either way.
     pub start_rad: f32,
@@ -43,7 +46,8 @@ pub struct Key {
 }
 
 /// Weights of the terms of [`Key`]; the defaults are MyoSuite's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct KeyWeights {
     /// Minus what is missing to the target, per radian; what is turned beyond it earns nothing.
     pub turn: f32,

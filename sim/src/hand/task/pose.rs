@@ -9,12 +9,15 @@
 use ::hand::batch::WorldState;
 use ::hand::scene::Scene;
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Task, Verdict, at_rest, draw_angles, effort, empty_scene, root_mean_square, whether};
 use crate::hand::{Body, HandError, Seen, Setting};
 
 /// All joints at given angles. Target: angles in radians (n_joints). Error: target minus angles (n_joints).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Pose {
     /// Share of each joint's range, around its middle, from which start and target are drawn, in [0, 1]. With more, fingers
     /// lie in each other's way more often.
@@ -30,7 +33,8 @@ pub struct Pose {
 }
 
 /// Weights of the terms of [`Pose`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PoseWeights {
     /// Minus the root mean square of the errors, per radian. MyoSuite's 1 for the length of a list of 23 is 4.8.
     pub pose: f32,

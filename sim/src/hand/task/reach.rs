@@ -8,6 +8,8 @@
 use ::hand::batch::WorldState;
 use ::hand::scene::Scene;
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Task, Verdict, at_rest, draw_angles, effort, empty_scene, root_mean_square, symmetric, whether,
@@ -16,7 +18,8 @@ use crate::hand::{Body, HandError, Seen, Setting};
 
 /// All fingertips at given places. Target: places in meters, in the world (n_tips × 3). Error: target minus places
 /// (n_tips × 3).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Reach {
     /// Share of each joint's range, around its middle, from which the pose of the target is drawn, in [0, 1].
     pub share: f64,
@@ -33,7 +36,8 @@ pub struct Reach {
 }
 
 /// Weights of the terms of [`Reach`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ReachWeights {
     /// Minus the root mean square of the distances, per meter. MyoSuite's 1 for five tips together is 2.2: so little that
     /// all of the reward is in the bonus.

@@ -10,6 +10,8 @@ use ::hand::batch::{ObjectState, WorldState};
 use ::hand::model::ShapeKind;
 use ::hand::scene::{Object, Primitive, Scene};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     PALM_UP, Task, Verdict, after, around, at_rest, direction, effort, empty_scene, norm, require,
@@ -26,7 +28,8 @@ const REST_TURN: [f32; 4] = [0.995_441, -0.075_025, -0.056_753, 0.015_713];
 
 /// A cube in the palm, turned as given. Target: a place in meters, in the world, then a quaternion w, x, y, z (7). Error: target
 /// minus the cube's place (3), then the shortest turn to the target's orientation, as axis times angle, in world axes (3).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Reorient {
     /// How far from where it rests the cube starts at most, along x and y, in meters.
     pub start_m: f32,
@@ -46,7 +49,8 @@ pub struct Reorient {
 }
 
 /// Weights of the terms of [`Reorient`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ReorientWeights {
     /// Minus the distance, per meter.
     pub place: f32,

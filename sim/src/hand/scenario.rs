@@ -1,0 +1,296 @@
+//! Hand tasks as scenario files.
+//!
+//! ```toml
+//! schema = "habitus.hand_task/1"
+//! name = "Poses within easy reach"
+//! hand = "myohand"
+//! task.pose = { share = 0.3 }
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::task::{Hold, Key, Pose, Reach, Reorient, Task};
+use super::{Actions, Body, Config, HandEnv, HandError, Solver};
+use crate::problem::{InputError, Problem};
+use crate::scenario::types::{HandModel, HandParameters};
+
+/// The only format version so far.
+pub const SCHEMA: &str = "habitus.hand_task/1";
+
+/// A hand, what is wanted of it, and how it is stepped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HandTask {
+    /// Format and version: `habitus.hand_task/1`.
+    #[schemars(with = "String")]
+    pub schema: Spanned<String>,
+    /// Name shown to people.
+    pub name: String,
+    /// One sentence about it.
+    #[serde(default)]
+    pub about: Option<String>,
+    /// Kept apart for evaluation: `rollout` records it, training data leaves it out.
+    #[serde(default)]
+    pub evaluation_only: bool,
+    /// Which hand.
+    pub hand: HandModel,
+    /// Which length ranges its muscles have.
+    #[serde(default)]
+    pub parameters: HandParameters,
+    /// What is wanted; what is left out is as usual.
+    pub task: TaskChoice,
+    /// What the numbers of an action are.
+    #[serde(default)]
+    pub actions: Actions,
+    /// Physics steps of an action, 1 to 1000.
+    #[serde(default = "usual_frame_skip")]
+    #[schemars(with = "u16")]
+    pub frame_skip: Spanned<u16>,
+    /// What steps it.
+    #[serde(default)]
+    pub solver: Solver,
+}
+
+fn usual_frame_skip() -> Spanned<u16> {
+    Spanned::new(0..0, Config::default().frame_skip as u16)
+}
+
+/// A task and its configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TaskChoice {
+    /// All joints at given angles.
+    Pose(Pose),
+    /// All fingertips at given places.
+    Reach(Reach),
+    /// An object at a given place above the palm.
+    Hold(Hold),
+    /// A key turned by a given angle.
+    Key(Key),
+    /// A cube in the palm turned as given.
+    Reorient(Reorient),
+}
+
+impl TaskChoice {
+    /// Its name in the table of tasks: `hand/pose`.
+    pub fn name(&self) -> &'static str {
+        self.task().name()
+    }
+
+    fn task(&self) -> Box<dyn Task> {
+        match self.clone() {
+            Self::Pose(task) => Box::new(task),
+            Self::Reach(task) => Box::new(task),
+            Self::Hold(task) => Box::new(task),
+            Self::Key(task) => Box::new(task),
+            Self::Reorient(task) => Box::new(task),
+        }
+    }
+}
+
+/// A hand task that was read and checked.
+#[derive(Clone, Debug)]
+pub struct HandScenario {
+    /// What the file says.
+    pub hand_task: HandTask,
+    /// blake3 of the file's bytes, hexadecimal (64 characters).
+    pub digest: String,
+    /// The file's text.
+    pub text: String,
+    /// Where it came from, as the user named it.
+    pub path: PathBuf,
+}
+
+impl HandScenario {
+    /// Checks a hand task given as text; `path` is its name in errors and need not exist.
+    ///
+    /// # Errors
+    /// When it is not TOML, has wrong fields or numbers, or the task does not suit the hand.
+    pub fn load_text(text: &str, path: impl AsRef<Path>) -> Result<Self, InputError> {
+        let path = path.as_ref();
+        let error = |problems| InputError::new(&path.to_string_lossy(), problems);
+        let hand_task: HandTask =
+            toml::from_str(text).map_err(|e| error(vec![Problem::toml(text, &e)]))?;
+        let problems = check(&hand_task, text);
+        if !problems.is_empty() {
+            return Err(error(problems));
+        }
+        let scenario = Self {
+            hand_task,
+            digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            text: text.to_owned(),
+            path: path.to_owned(),
+        };
+        // Whether the task suits the hand shows when it is built.
+        match scenario.env(1, None) {
+            Ok(_) => Ok(scenario),
+            Err(reason) => Err(error(vec![Problem::whole(reason.to_string())])),
+        }
+    }
+
+    /// `n_worlds` worlds of the task, whose episodes are cut off after `max_steps` actions (`None`: as the task says).
+    ///
+    /// # Errors
+    /// As [`HandEnv::new`].
+    pub fn env(&self, n_worlds: usize, max_steps: Option<u32>) -> Result<HandEnv, HandError> {
+        let HandTask {
+            hand,
+            parameters,
+            task,
+            actions,
+            frame_skip,
+            solver,
+            ..
+        } = &self.hand_task;
+        let body = Body {
+            parameters: (*parameters).into(),
+            ..match hand {
+                HandModel::Myohand => Body::myohand(),
+                HandModel::Robot => Body::robot(),
+            }?
+        };
+        let config = Config {
+            actions: *actions,
+            frame_skip: usize::from(*frame_skip.get_ref()),
+            max_steps,
+            solver: *solver,
+            ..Config::default()
+        };
+        let env = HandEnv::new(body, task.task(), config, n_worlds)?;
+        Ok(env.of_scenario(&self.hand_task.name, &self.digest))
+    }
+}
+
+/// The JSON schema of hand tasks' files.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(HandTask)
+}
+
+fn check(hand_task: &HandTask, text: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let found = hand_task.schema.get_ref();
+    if found != SCHEMA {
+        let message = format!("expected schema \"{SCHEMA}\", found \"{found}\"");
+        problems.push(Problem::at(text, hand_task.schema.span(), message));
+    }
+    let frame_skip = &hand_task.frame_skip;
+    if !(1..=1000).contains(frame_skip.get_ref()) {
+        let message = format!(
+            "frame_skip: expected 1 to 1000, found {}",
+            frame_skip.get_ref()
+        );
+        problems.push(Problem::at(text, frame_skip.span(), message));
+    }
+    if let Ok(table) = DeTable::parse(text) {
+        for (name, value) in table.get_ref() {
+            not_finite(name.get_ref(), value, text, &mut problems);
+        }
+    }
+    problems
+}
+
+/// TOML has `nan` and `inf`; no field of a task has a meaning for them.
+fn not_finite(name: &str, value: &Spanned<DeValue<'_>>, text: &str, problems: &mut Vec<Problem>) {
+    match value.get_ref() {
+        DeValue::Float(number)
+            if number
+                .as_str()
+                .trim_start_matches(['+', '-'])
+                .starts_with(['n', 'i']) =>
+        {
+            let message = format!(
+                "{name}: expected a finite number, found {}",
+                number.as_str()
+            );
+            problems.push(Problem::at(text, value.span(), message));
+        }
+        DeValue::Array(list) => {
+            for value in list {
+                not_finite(name, value, text, problems);
+            }
+        }
+        DeValue::Table(table) => {
+            for (name, value) in table {
+                not_finite(name.get_ref(), value, text, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::{Start, VectorEnv as _, Wish};
+
+    const POSE: &str = "schema = \"habitus.hand_task/1\"\nname = \"Pose\"\nhand = \"myohand\"\n";
+
+    #[test]
+    fn wrong_files_are_refused_at_their_place() {
+        for (lines, expected) in [
+            (
+                "task.pose = { shared = 1.0 }",
+                "a.toml:4:15: unknown field `shared`",
+            ),
+            ("task.dance = {}", "a.toml:4:6: unknown variant `dance`"),
+            (
+                "task.pose = { share = nan }",
+                "a.toml:4:23: share: expected a finite number, found nan",
+            ),
+            (
+                "frame_skip = 0\ntask.pose = {}",
+                "a.toml:4:14: frame_skip: expected 1 to 1000, found 0",
+            ),
+            (
+                "task.pose = { max_steps = 0 }",
+                "a.toml: max_steps is 0, expected at least 1",
+            ),
+            ("", "missing field `task`"),
+        ] {
+            let error =
+                HandScenario::load_text(&format!("{POSE}{lines}"), "a.toml").expect_err(lines);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let robot = POSE.replace("myohand", "robot") + "task.hold = {}";
+        let error = HandScenario::load_text(&robot, "a.toml")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("needs joint"), "{error}");
+        let old = POSE.replace("/1", "/0") + "task.pose = {}";
+        let error = HandScenario::load_text(&old, "a.toml")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("a.toml:1:10: expected schema"), "{error}");
+    }
+
+    #[test]
+    fn an_episode_names_its_file() {
+        let text = format!("{POSE}frame_skip = 5\ntask.pose = {{ share = 0.3, max_steps = 7 }}");
+        let scenario = HandScenario::load_text(&text, "a.toml").unwrap();
+        let mut env = scenario.env(2, None).unwrap();
+        let start = Start {
+            seed: 1,
+            index: 2,
+            wish: Wish::Draw,
+        };
+        env.reset(1, &start).unwrap();
+        let header = env.header(1);
+        assert_eq!(
+            (header.scenario.as_str(), &header.scenario_digest),
+            ("Pose", &scenario.digest)
+        );
+        let steps = (1..).find(|_| {
+            let action = episode::Action::Array(vec![0.0; env.n_actions()]);
+            env.step(&[None, Some(action)])[1]
+                .as_ref()
+                .unwrap()
+                .truncated
+        });
+        assert_eq!(steps, Some(7));
+    }
+}
