@@ -25,7 +25,7 @@ use crate::lanes::{F32x8, F32x16};
 use crate::lanes::{Lanes, M3, V3};
 use crate::mechanism::{Inside, Mechanism};
 use crate::model::{Model, ParameterSet};
-use crate::scene::Scene;
+use crate::scene::{ObjectError, Scene};
 use crate::step::{Register, Tables, step};
 use crate::tendon::tendons;
 
@@ -89,6 +89,9 @@ pub enum BatchError {
         /// How many lanes were asked for.
         lanes: usize,
     },
+    /// An object of the scene cannot be.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
     /// The scene cannot be computed.
     #[error("{0}")]
     Scene(String),
@@ -253,21 +256,7 @@ impl Batch {
             });
         }
         for object in &scene.objects {
-            let wrong = |reason: String| {
-                Err(BatchError::Scene(format!(
-                    "object \"{}\": {reason}",
-                    object.name
-                )))
-            };
-            if !(1..=16).contains(&object.shapes.len()) {
-                return wrong(format!("{} shapes, expected 1 to 16", object.shapes.len()));
-            }
-            if object.mass.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
-                return wrong(format!("mass is {}, expected more than 0", object.mass));
-            }
-            if !object.inertia.iter().all(|i| *i > 0.0) {
-                return wrong("inertia around each axis must be more than 0".to_owned());
-            }
+            object.check()?;
         }
         let tables = Tables::<f32>::new(scene);
         let m = &tables.mechanism;

@@ -79,6 +79,27 @@ pub enum PoseError {
     },
 }
 
+impl PoseError {
+    /// Whether a list has as many numbers as expected, all of them finite.
+    ///
+    /// # Errors
+    /// When it has more or fewer, or one is not finite.
+    pub fn check(field: &'static str, list: &[f64], expected: usize) -> Result<(), Self> {
+        let found = list.len();
+        if found != expected {
+            return Err(Self::Count {
+                field,
+                found,
+                expected,
+            });
+        }
+        match list.iter().position(|x| !x.is_finite()) {
+            Some(index) => Err(Self::NotFinite { field, index }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Where a body is, in the world.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BodyPose {
@@ -341,16 +362,7 @@ impl Kernel {
             ("qvel", &pose.qvel, joints),
             ("act", &pose.act, muscles),
         ] {
-            if list.len() != expected {
-                return Err(PoseError::Count {
-                    field,
-                    found: list.len(),
-                    expected,
-                });
-            }
-            if let Some(index) = list.iter().position(|x| !x.is_finite()) {
-                return Err(PoseError::NotFinite { field, index });
-            }
+            PoseError::check(field, list, expected)?;
         }
         match pose.act.iter().position(|a| !(0.0..=1.0).contains(a)) {
             Some(index) => Err(PoseError::Activation {

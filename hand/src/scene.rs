@@ -33,6 +33,16 @@ pub struct Object {
     pub shapes: Vec<Primitive>,
 }
 
+/// An object that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("object \"{name}\": {reason}")]
+pub struct ObjectError {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// A convex shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Primitive {
@@ -171,6 +181,28 @@ impl DrivenRoot {
         model.joint.splice(0..0, joints);
         model.position.splice(0..0, held);
         Ok(model)
+    }
+}
+
+impl Object {
+    /// Whether it can be.
+    ///
+    /// # Errors
+    /// When it has no shape or too many, or its mass or inertia is not more than 0.
+    pub fn check(&self) -> Result<(), ObjectError> {
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let shapes = self.shapes.len();
+        let reason = if !(1..=16).contains(&shapes) {
+            format!("{shapes} shapes, expected 1 to 16")
+        } else if !positive(self.mass) {
+            format!("mass is {}, expected more than 0", self.mass)
+        } else if let Some(i) = self.inertia.iter().find(|i| !positive(**i)) {
+            format!("inertia around an axis is {i}, expected more than 0")
+        } else {
+            return Ok(());
+        };
+        let name = self.name.clone();
+        Err(ObjectError { name, reason })
     }
 }
 

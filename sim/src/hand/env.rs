@@ -41,7 +41,7 @@ pub enum Solver {
     /// The batch solver of crate `hand`: many worlds at once, for learning.
     #[default]
     Batch,
-    /// [`HandScene`](crate::rapier_hand::HandScene): one world after the other, tens of times slower, as in houses.
+    /// [`HandScene`](crate::rapier_hand::HandScene): one world after the other, by the engine of houses.
     Rapier,
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use hand::kernel::{Kernel, Pose, PoseError};
 use hand::model::JointKind;
+use hand::scene::ObjectError;
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{
     IntegrationParameters, JointAxesMask, MultibodyJointHandle, MultibodyJointSet, RigidBodyHandle,
@@ -36,24 +37,9 @@ pub enum HandError {
     /// More kinds of parts, by what they may touch, than Rapier's collision groups can tell apart.
     #[error("the parts differ in more than {0} ways by what they may touch")]
     Groups(u32),
-    /// A list has the wrong length.
-    #[error("{field} has {found} numbers, expected {expected}")]
-    Count {
-        /// Which list.
-        field: &'static str,
-        /// How many numbers it has.
-        found: usize,
-        /// How many it must have.
-        expected: usize,
-    },
-    /// A number is not finite.
-    #[error("{field}[{index}] is not a finite number")]
-    NotFinite {
-        /// Which list.
-        field: &'static str,
-        /// Which number, counted from 0.
-        index: usize,
-    },
+    /// A list of numbers that does not fit the hand.
+    #[error(transparent)]
+    Pose(#[from] PoseError),
     /// A shape that Rapier cannot make.
     #[error("shape {index} of \"{owner}\" is flat or has no size")]
     Shape {
@@ -69,13 +55,8 @@ pub enum HandError {
     #[error("there is no hand in this house")]
     NoHand,
     /// An object that cannot be.
-    #[error("object \"{name}\": {reason}")]
-    Object {
-        /// Which object.
-        name: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Object(#[from] ObjectError),
 }
 
 /// How fast a hand that is led goes after what leads it, per second, without swinging: it is left behind by 2 / LEAD of a
@@ -144,7 +125,7 @@ impl RapierHand {
 
     /// Sets excitations of muscles in [0, 1], then controls of motors; they hold until they are set again.
     pub(crate) fn set_controls(&mut self, controls: &[f64]) -> Result<(), HandError> {
-        check("controls", controls, self.controls.len())?;
+        PoseError::check("controls", controls, self.controls.len())?;
         self.controls.copy_from_slice(controls);
         Ok(())
     }
@@ -230,9 +211,9 @@ impl RapierHand {
         act: &[f64],
     ) -> Result<(), HandError> {
         let n = self.frame.joints.len();
-        check("qpos", qpos, n)?;
-        check("qvel", qvel, n)?;
-        check("act", act, self.act.len())?;
+        PoseError::check("qpos", qpos, n)?;
+        PoseError::check("qvel", qvel, n)?;
+        PoseError::check("act", act, self.act.len())?;
         for (own, value) in self.act.iter_mut().zip(act) {
             *own = value.clamp(0.0, 1.0);
         }
@@ -400,41 +381,6 @@ fn softness([time, ratio]: [f64; 2], impedance: f64) -> SpringCoefficients<f32> 
     let frequency = (held / (d * time * ratio).powi(2)).sqrt();
     let damping = held / (d * time * frequency);
     SpringCoefficients::new((frequency / std::f64::consts::TAU) as f32, damping as f32)
-}
-
-fn check(field: &'static str, list: &[f64], expected: usize) -> Result<(), HandError> {
-    if list.len() != expected {
-        return Err(HandError::Count {
-            field,
-            found: list.len(),
-            expected,
-        });
-    }
-    match list.iter().position(|x| !x.is_finite()) {
-        Some(index) => Err(HandError::NotFinite { field, index }),
-        None => Ok(()),
-    }
-}
-
-impl From<PoseError> for HandError {
-    fn from(error: PoseError) -> Self {
-        match error {
-            PoseError::Count {
-                field,
-                found,
-                expected,
-            } => Self::Count {
-                field,
-                found,
-                expected,
-            },
-            PoseError::NotFinite { field, index } => Self::NotFinite { field, index },
-            PoseError::Activation { index, .. } => Self::NotFinite {
-                field: "act",
-                index,
-            },
-        }
-    }
 }
 
 /// A rotation as its axis times its angle, the short way (radians).

@@ -1,7 +1,7 @@
 //! One world of a scene of crate `hand`, stepped by Rapier.
 
 use hand::batch::{ObjectState, Reading, WorldState};
-use hand::kernel::{Kernel, Pose};
+use hand::kernel::{Kernel, Pose, PoseError};
 use hand::model::{Contact, Model};
 use hand::scene::{Primitive, Scene};
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
@@ -101,7 +101,7 @@ impl HandScene {
         for (object, shapes) in things.chain([(None, &scene.fixed)]) {
             let (body, owner) = match object {
                 Some(object) => {
-                    check(object)?;
+                    object.check()?;
                     let body = RigidBodyBuilder::dynamic()
                         .can_sleep(false)
                         .additional_mass_properties(MassProperties::new(
@@ -267,11 +267,12 @@ impl HandScene {
     pub fn set_state(&mut self, to: &WorldState) -> Result<(), HandError> {
         let state = &mut self.state;
         if to.objects.len() != state.objects.len() {
-            return Err(HandError::Count {
+            let error = PoseError::Count {
                 field: "objects",
                 found: to.objects.len(),
                 expected: state.objects.len(),
-            });
+            };
+            return Err(error.into());
         }
         for (index, o) in to.objects.iter().enumerate() {
             let mut numbers = o
@@ -282,7 +283,7 @@ impl HandScene {
                 .chain(&o.spin);
             if !numbers.all(|x| x.is_finite()) {
                 let field = "objects";
-                return Err(HandError::NotFinite { field, index });
+                return Err(PoseError::NotFinite { field, index }.into());
             }
         }
         let double = |list: &[f32]| list.iter().copied().map(f64::from).collect::<Vec<_>>();
@@ -534,22 +535,6 @@ fn mean<'a>(contacts: impl Iterator<Item = &'a Contact>) -> Option<[f64; 3]> {
         n += 1.0;
     }
     (n > 0.0).then(|| sum.map(|x| x / n))
-}
-
-fn check(object: &hand::scene::Object) -> Result<(), HandError> {
-    let reason = if object.shapes.is_empty() {
-        "it has no shape"
-    } else if !(object.mass.is_finite() && object.mass > 0.0) {
-        "its mass must be more than 0"
-    } else if !object.inertia.iter().all(|i| i.is_finite() && *i > 0.0) {
-        "its inertia around each axis must be more than 0"
-    } else {
-        return Ok(());
-    };
-    Err(HandError::Object {
-        name: object.name.clone(),
-        reason,
-    })
 }
 
 fn of_quat([w, x, y, z]: &[f64; 4]) -> Rotation {

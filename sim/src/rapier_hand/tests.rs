@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use hand::batch::{Batch, ObjectState, WorldState};
+use hand::batch::{Batch, ObjectState, Reading, WorldState};
 use hand::kernel::Kernel;
 use hand::model::{self, Model, ParameterSet, ShapeKind};
 use hand::scene::{Object, Options, Primitive, Scene};
@@ -371,6 +371,85 @@ fn wrong_lists_are_refused() {
     state.qvel.pop();
     let error = world.set_state(&state).unwrap_err();
     assert_eq!(error.to_string(), "qvel has 22 numbers, expected 23");
+}
+
+#[test]
+fn an_object_that_cannot_be_is_refused_in_the_same_words() {
+    let object = Object {
+        name: "thing".to_owned(),
+        mass: 0.1,
+        inertia: [1e-4; 3],
+        shapes: vec![Primitive::new(ShapeKind::Sphere, [0.02, 0.0, 0.0])],
+    };
+    let (mut empty, mut light, mut thin) = (object.clone(), object.clone(), object);
+    empty.shapes.clear();
+    light.mass = f64::NAN;
+    thin.inertia[1] = 0.0;
+    for (object, reason) in [
+        (empty, "0 shapes, expected 1 to 16"),
+        (light, "mass is NaN, expected more than 0"),
+        (thin, "inertia around an axis is 0, expected more than 0"),
+    ] {
+        let mut scene = scene(myohand(), Options::default());
+        scene.objects = vec![object];
+        let batch = Batch::new(&scene, 1).err().map(|e| e.to_string());
+        let rapier = HandScene::new(&scene).err().map(|e| e.to_string());
+        let expected = format!("object \"thing\": {reason}");
+        assert_eq!(
+            (batch.as_deref(), rapier),
+            (Some(&*expected), Some(expected.clone()))
+        );
+    }
+}
+
+/// Numbers of a scene are counted and named as the batch solver does.
+#[test]
+fn readings_are_those_of_the_batch_solver() {
+    let (scene, start, excitations) = grasp(&THINGS[0], &GRIPS[0]);
+    let mut batch = Batch::new(&scene, 1).unwrap();
+    let mut rapier = HandScene::new(&scene).unwrap();
+    let sites = ["THtip", "IFtip"];
+    batch.watch(&scene.model, &sites).unwrap();
+    rapier.watch(&scene.model, &sites).unwrap();
+    batch.set_state(0, &start);
+    batch.look(0);
+    rapier.set_state(&start).unwrap();
+    for joint in 0..start.qpos.len() {
+        assert_eq!(batch.branch(joint), rapier.branch(joint), "joint {joint}");
+    }
+    let both = |batch: &Batch, rapier: &HandScene, what: Reading| {
+        let mut lists = [[0.0_f32; 39]; 2];
+        batch.read(0, what, &mut lists[0]);
+        rapier.read(what, &mut lists[1]);
+        lists
+    };
+    for what in [
+        Reading::Angles,
+        Reading::Velocities,
+        Reading::Activations,
+        Reading::Lengths,
+        Reading::Sites,
+        Reading::Object(0),
+        Reading::Touch,
+    ] {
+        let [a, b] = both(&batch, &rapier, what);
+        assert!(
+            a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5),
+            "{what:?}: {a:?} {b:?}"
+        );
+    }
+    batch.control_mut(0).copy_from(&excitations);
+    rapier.set_controls(&excitations).unwrap();
+    for _ in 0..4 {
+        batch.step(100, 1);
+        rapier.step(100);
+        // Where fingers are pressed against a thing and each other is for each solver to find: forces differ.
+        let sums = both(&batch, &rapier, Reading::Touch).map(|list| list.iter().sum::<f32>());
+        println!("touch: batch and Rapier {sums:?} N");
+        assert!(sums.iter().all(|sum| *sum > 5.0 && *sum < 5000.0));
+    }
+    let error = rapier.watch(&scene.model, &["nose"]).unwrap_err();
+    assert_eq!(error.to_string(), "there is no site \"nose\"");
 }
 
 /// How many steps a core makes in a second of its own time, with nothing to touch, with a cube that lies in the open palm,

@@ -11,7 +11,7 @@
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
 use rapier3d::prelude::{IntegrationParameters, RigidBody, RigidBodyHandle};
 
-use hand::kernel::Kernel;
+use hand::kernel::{Kernel, PoseError};
 use hand::model;
 
 use super::build::{CARRIED_HAND_TOUCHES, HAND_TOUCHES};
@@ -72,11 +72,12 @@ impl World {
         let expected = self.hand_controls();
         let hand = self.state.hand.as_mut().ok_or(HandError::NoHand)?;
         if controls.len() != expected {
-            return Err(HandError::Count {
+            let error = PoseError::Count {
                 field: "controls",
                 found: controls.len(),
                 expected,
-            });
+            };
+            return Err(error.into());
         }
         let arm = &hand.controls()[expected..];
         let all: Vec<f64> = controls.iter().chain(arm).copied().collect();
