@@ -363,7 +363,7 @@ body.hand = { room = "kitchen", at = [1.6, 2.4, 1.2], model = "MODEL" }
     fn muscles_grasp_a_mug_and_lift_it_from_the_table() {
         let mut world = with("myohand");
         let model = model::load_text(hand::MYOHAND, "hand.toml").unwrap();
-        let kernel = Kernel::new(&model, hand::model::ParameterSet::Calibrated);
+        let kernel = Kernel::new(&model, model::ParameterSet::Calibrated);
         let mug = world.plan.loose[0];
         let start = world.pose(mug).unwrap().translation;
         let from = start + Vector::new(-0.2, 0.041, 0.061);
