@@ -25,7 +25,7 @@ pub struct Config {
     pub frame_skip: usize,
     /// Actions after which an episode is cut off; `None`: what the task says.
     pub max_steps: Option<u32>,
-    /// Threads that share the worlds. Any number gives the same bits.
+    /// Threads that share the worlds of the batch solver. Any number gives the same bits; Rapier's worlds are stepped on one.
     pub threads: usize,
     /// Worlds that one instruction of the batch solver steps; `None`: as many as the processor can. Any number gives the same
     /// bits.

@@ -123,13 +123,9 @@ impl Worlds {
         }
     }
 
-    /// Steps the worlds that act `n_steps` times on `threads` threads; the bits are the same for any number of them.
-    pub(super) fn step(
-        &mut self,
-        n_steps: usize,
-        threads: usize,
-        part: impl Fn(usize) -> Part + Sync,
-    ) {
+    /// Steps the worlds that act `n_steps` times, those of the batch solver on `threads` threads; the bits are the same for any
+    /// number of them.
+    pub(super) fn step(&mut self, n_steps: usize, threads: usize, part: impl Fn(usize) -> Part) {
         match self {
             Self::Batch(batch) => {
                 // All worlds of a register are stepped: one that waits is put back afterwards.
@@ -141,23 +137,11 @@ impl Worlds {
                 }
             }
             Self::Rapier { scenes, .. } => {
-                let share = scenes.len().div_ceil(threads.max(1)).max(1);
-                let run = |first: usize, scenes: &mut [HandScene]| {
-                    for (i, scene) in scenes.iter_mut().enumerate() {
-                        if part(first + i) == Part::Acts {
-                            scene.step(n_steps);
-                        }
+                for (world, scene) in scenes.iter_mut().enumerate() {
+                    if part(world) == Part::Acts {
+                        scene.step(n_steps);
                     }
-                };
-                if share >= scenes.len() {
-                    return run(0, scenes);
                 }
-                std::thread::scope(|scope| {
-                    for (i, scenes) in scenes.chunks_mut(share).enumerate() {
-                        let run = &run;
-                        scope.spawn(move || run(i * share, scenes));
-                    }
-                });
             }
         }
     }
