@@ -565,6 +565,7 @@ fn every_command_explains_itself_with_an_example() {
         "data merge",
         "bench symbolic",
         "bench physical",
+        "bench rapier-hand",
     ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");
@@ -594,6 +595,11 @@ fn benches_print_rates() {
     ] {
         let json = place.json(&["bench", bench, "room.toml", "--seconds", "0.02"]);
         let rate = &json["scenarios"][0]["per_core_second"][rate];
+        assert!(rate.as_f64().unwrap() > 0.0, "{json}");
+    }
+    let json = place.json(&["bench", "rapier-hand", "--seconds", "0.02"]);
+    for scene in ["free", "cube", "grasp"] {
+        let rate = &json["steps_per_core_second"][scene]["median"];
         assert!(rate.as_f64().unwrap() > 0.0, "{json}");
     }
 }

@@ -241,38 +241,45 @@ impl Kernel {
     pub fn pulls(&self, pose: &Pose) -> Result<Vec<Pull>, PoseError> {
         self.check(pose)?;
         let m = &self.mechanism;
-        let mut w = self.placed(&pose.qpos);
-        for (joint, &k) in m.dof_of_joint.iter().enumerate() {
-            w.qd[k] = pose.qvel[joint];
+        let w = self.placed(&pose.qpos);
+        // How each link turns, and how the point of it that is at the origin moves.
+        let mut motions = vec![[V3::<f64>::zero(); 2]; m.links.len()];
+        for (i, link) in m.links.iter().enumerate().skip(1) {
+            let [mut turn, mut way] = motions[link.parent];
+            for k in link.dofs.clone() {
+                let rate = pose.qvel[m.dofs[k].joint];
+                turn = turn + w.angular[k].scale(rate);
+                way = way + w.linear[k].scale(rate);
+            }
+            motions[i] = [turn, way];
         }
-        let centres: Vec<V3<f64>> = m
-            .links
-            .iter()
-            .enumerate()
-            .map(|(i, link)| point(&w, i, &link.com))
-            .collect();
-        let mut sums = vec![[V3::zero(); 2]; m.links.len()];
+        let mut sums = vec![[V3::<f64>::zero(); 2]; m.links.len()];
+        let mut found = Vec::new();
         for (i, muscle) in m.muscles.iter().enumerate() {
-            path(m, &mut w, i);
-            let tension = tension(muscle, w.length[i], w.stretch[i], pose.act[i]);
+            let length = stretches(m, &w, i, &mut found);
+            let rates = found.iter().map(|part| {
+                let [[turn, way], [to_turn, to_way]] = part.links.map(|link| motions[link]);
+                part.force.dot(to_way - way) + part.moment.dot(to_turn - turn)
+            });
+            let tension = tension(muscle, length, rates.sum(), pose.act[i]);
             if tension == 0.0 {
                 continue;
             }
-            stretches(m, &w, i, &mut |from_link, from, to_link, to| {
-                let way = to - from;
-                let force = way.scale(tension / way.norm().max(1e-12));
-                for (link, at, force) in [(from_link, from, force), (to_link, to, -force)] {
-                    let [sum, torque] = sums[link];
-                    sums[link] = [sum + force, torque + (at - centres[link]).cross(force)];
-                }
-            });
+            for part in &found {
+                let (force, moment) = (part.force.scale(tension), part.moment.scale(tension));
+                let [[from, from_moment], [to, to_moment]] = part.links.map(|link| sums[link]);
+                sums[part.links[0]] = [from + force, from_moment + moment];
+                sums[part.links[1]] = [to - force, to_moment - moment];
+            }
         }
         let plain = |V3(x, y, z): V3<f64>| [x, y, z];
-        let pull = |[force, torque]: [V3<f64>; 2]| Pull {
-            force: plain(force),
-            torque: plain(torque),
-        };
-        Ok(sums.into_iter().map(pull).collect())
+        let pulls = m.links.iter().zip(sums).enumerate();
+        Ok(pulls
+            .map(|(i, (link, [force, moment]))| Pull {
+                force: plain(force),
+                torque: plain(moment - point(&w, i, &link.com).cross(force)),
+            })
+            .collect())
     }
 
     /// Bodies that move as one: the world with all that is fixed to it, then each link behind its parent.

@@ -58,26 +58,50 @@ pub(crate) fn path<L: Lanes>(m: &Mechanism<L::Scalar>, w: &mut Workspace<L>, i: 
     w.stretch[i] = stretch;
 }
 
-/// Calls back with the straight parts of a tendon that join two links: link and point of one end, then of the other.
+/// A straight part of a tendon that joins two links. Vectors are in world axes, around the origin.
+pub(crate) struct Stretch {
+    /// The links that it joins; it pulls the first along `force`, the second against it.
+    pub(crate) links: [usize; 2],
+    /// Direction from the first to the second, length 1, and its moment: what one newton does.
+    pub(crate) force: V3<f64>,
+    pub(crate) moment: V3<f64>,
+}
+
+/// Length of a tendon, and the straight parts of it that join two links.
 pub(crate) fn stretches(
     m: &Mechanism<f64>,
     w: &Workspace<f64>,
     i: usize,
-    found: &mut impl FnMut(usize, V3<f64>, usize, V3<f64>),
-) {
+    found: &mut Vec<Stretch>,
+) -> f64 {
+    found.clear();
+    let mut straight = |from_link: usize, from: V3<f64>, to_link: usize, to: V3<f64>| {
+        let way = to - from;
+        let length = way.norm();
+        if from_link != to_link {
+            let force = way.scale(1.0 / length.max(1e-12));
+            found.push(Stretch {
+                links: [from_link, to_link],
+                force,
+                moment: from.cross(force),
+            });
+        }
+        length
+    };
+    let mut length = m.tendons[i].fixed_length;
     for span in &m.tendons[i].spans {
         let way = way(m, w, span);
-        let middle = span
-            .around
-            .as_ref()
-            .map_or(span.to.0, |a| m.wraps[a.wrap].link);
-        if span.from.0 != middle {
-            found(span.from.0, way.from, middle, way.first);
-        }
-        if middle != span.to.0 {
-            found(middle, way.last, span.to.0, way.to);
+        match &span.around {
+            None => length += straight(span.from.0, way.from, span.to.0, way.to),
+            Some(around) => {
+                let middle = m.wraps[around.wrap].link;
+                length += straight(span.from.0, way.from, middle, way.first);
+                length += way.arc;
+                length += straight(middle, way.last, span.to.0, way.to);
+            }
         }
     }
+    length
 }
 
 /// The way between two sites: straight to where it touches first, around, and straight from where it touches last.

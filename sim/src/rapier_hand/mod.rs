@@ -12,6 +12,7 @@ mod arm;
 mod build;
 mod groups;
 mod scene;
+pub mod scenes;
 
 #[cfg(test)]
 mod tests;

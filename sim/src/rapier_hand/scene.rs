@@ -129,7 +129,7 @@ impl HandScene {
             bodies[body].recompute_mass_properties_from_colliders(&colliders);
         }
         Ok(Self {
-            parameters: parameters(scene.options.timestep as f32, contact),
+            parameters: at_hand(parameters(scene.options.timestep as f32, contact)),
             gravity: vector(scene.model.gravity),
             max_speed: scene.options.max_speed,
             branches: branches(&hand.kernel().links()),
@@ -460,6 +460,23 @@ impl PartialEq for HandSnapshot {
 impl std::fmt::Debug for HandSnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HandSnapshot").finish_non_exhaustive()
+    }
+}
+
+/// Of all lengths that Rapier measures in its unit, only two may shrink: how far around a shape it remembers its neighbours
+/// (0.04 units: 4 cm, by which every finger is a neighbour of every other; now 2 mm), and below what speed a body falls asleep,
+/// which nothing here does. Contacts are made from 0.5 mm on beyond the shapes' margins, which the batch solver does without:
+/// each that does not push yet costs as much as one that does.
+fn at_hand(of: IntegrationParameters) -> IntegrationParameters {
+    const UNIT: f32 = 0.05;
+    IntegrationParameters {
+        length_unit: UNIT,
+        normalized_allowed_linear_error: of.allowed_linear_error() / UNIT,
+        normalized_max_corrective_velocity: of.max_corrective_velocity() / UNIT,
+        normalized_prediction_distance: 0.0005 / UNIT,
+        normalized_max_linear_velocity: of.max_linear_velocity() / UNIT,
+        normalized_contact_recycle_distance: of.contact_recycle_distance() / UNIT,
+        ..of
     }
 }
 

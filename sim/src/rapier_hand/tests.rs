@@ -2,29 +2,16 @@
 
 use std::f64::consts::PI;
 
-use hand::batch::{Batch, ObjectState, Reading, WorldState};
-use hand::kernel::Kernel;
-use hand::model::{self, Model, ParameterSet, ShapeKind};
+use hand::batch::{Batch, Reading, WorldState};
+use hand::model::{self, Model, ShapeKind};
 use hand::scene::{Object, Options, Primitive, Scene};
+use hand::scenes::myohand;
 
 use super::HandScene;
-
-fn myohand() -> Model {
-    model::load_text(hand::MYOHAND, "myohand.toml").unwrap()
-}
+use super::scenes::{BAR, Example, Grip, HOLD, Thing, grasp, scene};
 
 fn robot() -> Model {
     model::load_text(hand::ROBOT_HAND, "robot.toml").unwrap()
-}
-
-fn scene(model: Model, options: Options) -> Scene {
-    Scene {
-        model,
-        parameters: ParameterSet::Compat,
-        objects: vec![],
-        fixed: vec![],
-        options,
-    }
 }
 
 /// Excitations of three motions, by the muscles' names, at `t` seconds.
@@ -88,23 +75,8 @@ fn both_solvers_move_a_free_hand_alike() {
     }
 }
 
-/// What lies in the hand, and how: its middle in the frame of the palm, in metres.
-#[derive(Clone, Copy)]
-struct Thing {
-    kind: ShapeKind,
-    size: [f64; 3],
-    /// Its axis runs across the palm.
-    across: bool,
-    depth: f64,
-}
-
 const THINGS: [Thing; 5] = [
-    Thing {
-        kind: ShapeKind::Cylinder,
-        size: [0.025, 0.05, 0.0],
-        across: true,
-        depth: 0.042,
-    },
+    BAR,
     Thing {
         kind: ShapeKind::Sphere,
         size: [0.025, 0.0, 0.0],
@@ -131,23 +103,8 @@ const THINGS: [Thing; 5] = [
     },
 ];
 
-/// How the hand holds it: the forearm's turn (1.5 palm down, 0 palm to the side, radians), the fingers' excitation, the
-/// thing's mass (kg) and the friction between skin and thing.
-#[derive(Clone, Copy)]
-struct Grip {
-    pronation: f64,
-    excitation: f32,
-    mass: f64,
-    friction: f64,
-}
-
 const GRIPS: [Grip; 4] = [
-    Grip {
-        pronation: 1.5,
-        excitation: 0.3,
-        mass: 0.2,
-        friction: 1.0,
-    },
+    HOLD,
     Grip {
         pronation: 1.5,
         excitation: 0.3,
@@ -168,79 +125,6 @@ const GRIPS: [Grip; 4] = [
     },
 ];
 
-fn inertia(thing: &Thing, mass: f64) -> [f64; 3] {
-    let [a, b, c] = thing.size.map(|x| x * x);
-    match thing.kind {
-        ShapeKind::Box => [b + c, a + c, a + b].map(|s| mass * s / 3.0),
-        ShapeKind::Sphere => [0.4 * mass * a; 3],
-        _ => {
-            let across = mass * (3.0 * a + 4.0 * b) / 12.0;
-            [across, across, 0.5 * mass * a]
-        }
-    }
-}
-
-/// The scene of a grasp, and its start: fingers bent around the thing, muscles at their excitation.
-fn grasp(thing: &Thing, grip: &Grip) -> (Scene, WorldState, Vec<f32>) {
-    let mut model = myohand();
-    for contact in model.shape.iter_mut().filter_map(|s| s.contact.as_mut()) {
-        contact.friction[0] = grip.friction;
-    }
-    let bend = |name: &str| match name {
-        "pro_sup" => grip.pronation,
-        _ if name.starts_with("mcp") && name.ends_with("flexion") => 0.9,
-        _ if name.starts_with("pm") => 1.0,
-        _ if name.starts_with("md") => 0.6,
-        _ => 0.0,
-    };
-    let qpos: Vec<f64> = model.joint.iter().map(|j| bend(&j.name)).collect();
-    let excitation = |name: &str| match name {
-        "FPL" | "OP" => grip.excitation,
-        _ if name.starts_with("FD") => grip.excitation,
-        _ if name.starts_with("EC") => 0.5 * grip.excitation,
-        _ => 0.0,
-    };
-    let excitations: Vec<f32> = model.muscle.iter().map(|m| excitation(&m.name)).collect();
-    let palm = Kernel::new(&model, ParameterSet::Calibrated)
-        .body("thirdmc", &qpos)
-        .unwrap();
-    let at = [0.0, -0.045, -thing.depth];
-    let pos = [0, 1, 2].map(|row| {
-        let turned: f64 = (0..3).map(|e| palm.turn[row][e] * at[e]).sum();
-        (palm.pos[row] + turned) as f32
-    });
-    let mut axes = palm.turn;
-    if thing.across {
-        axes = axes.map(|[x, y, z]| [-z, y, x]);
-    }
-    let turn = super::build::rotation(&axes);
-    let mut shape = Primitive::new(thing.kind, thing.size);
-    shape.contact.friction[0] = grip.friction;
-    let start = WorldState {
-        qvel: vec![0.0; qpos.len()],
-        qpos: qpos.into_iter().map(|q| q as f32).collect(),
-        act: excitations.clone(),
-        objects: vec![ObjectState {
-            pos,
-            quat: [turn.w, turn.x, turn.y, turn.z],
-            velocity: [0.0; 3],
-            spin: [0.0; 3],
-        }],
-    };
-    let object = Object {
-        name: "thing".to_owned(),
-        mass: grip.mass,
-        inertia: inertia(thing, grip.mass),
-        shapes: vec![shape],
-    };
-    let scene = Scene {
-        parameters: ParameterSet::Calibrated,
-        objects: vec![object],
-        ..scene(model, Options::default())
-    };
-    (scene, start, excitations)
-}
-
 /// Whether a thing that the fingers closed around for 0.2 s without weight is still in the hand after 1 s with it.
 fn holds<W>(
     scene: &Scene,
@@ -260,14 +144,18 @@ fn both_solvers_hold_and_drop_the_same() {
     let (mut same, mut held) = (0, 0);
     for (i, thing) in THINGS.iter().enumerate() {
         for (j, grip) in GRIPS.iter().enumerate() {
-            let (scene, start, excitations) = grasp(thing, grip);
+            let Example {
+                scene,
+                start,
+                controls,
+            } = grasp(thing, grip);
             let batch = holds(
                 &scene,
                 &start,
                 |scene, state| {
                     let mut batch = Batch::new(scene, 1).unwrap();
                     batch.set_state(0, state);
-                    batch.control_mut(0).copy_from(&excitations);
+                    batch.control_mut(0).copy_from(&controls);
                     batch
                 },
                 |batch, n| {
@@ -281,7 +169,7 @@ fn both_solvers_hold_and_drop_the_same() {
                 |scene, state| {
                     let mut world = HandScene::new(scene).unwrap();
                     world.set_state(state).unwrap();
-                    world.set_controls(&excitations).unwrap();
+                    world.set_controls(&controls).unwrap();
                     world
                 },
                 |world, n| {
@@ -405,7 +293,11 @@ fn an_object_that_cannot_be_is_refused_in_the_same_words() {
 /// Numbers of a scene are counted and named as the batch solver does.
 #[test]
 fn readings_are_those_of_the_batch_solver() {
-    let (scene, start, excitations) = grasp(&THINGS[0], &GRIPS[0]);
+    let Example {
+        scene,
+        start,
+        controls,
+    } = grasp(&BAR, &HOLD);
     let mut batch = Batch::new(&scene, 1).unwrap();
     let mut rapier = HandScene::new(&scene).unwrap();
     let sites = ["THtip", "IFtip"];
@@ -438,8 +330,8 @@ fn readings_are_those_of_the_batch_solver() {
             "{what:?}: {a:?} {b:?}"
         );
     }
-    batch.control_mut(0).copy_from(&excitations);
-    rapier.set_controls(&excitations).unwrap();
+    batch.control_mut(0).copy_from(&controls);
+    rapier.set_controls(&controls).unwrap();
     for _ in 0..4 {
         batch.step(100, 1);
         rapier.step(100);
@@ -450,58 +342,4 @@ fn readings_are_those_of_the_batch_solver() {
     }
     let error = rapier.watch(&scene.model, &["nose"]).unwrap_err();
     assert_eq!(error.to_string(), "there is no site \"nose\"");
-}
-
-/// How many steps a core makes in a second of its own time, with nothing to touch, with a cube that lies in the open palm,
-/// and with a grasp that all fingers hold.
-///
-/// `cargo test -p sim --lib -- --ignored --nocapture hand_steps`
-#[test]
-#[ignore = "measures, and a busy machine is no measure"]
-fn hand_steps_of_a_core_second() {
-    let free = HandScene::new(&scene(myohand(), Options::default())).unwrap();
-    println!(
-        "nothing to touch: {:.0}",
-        steps_per_second(free, &[0.1; 39])
-    );
-    let (cube, grip) = (
-        Thing {
-            kind: ShapeKind::Box,
-            size: [0.025; 3],
-            across: false,
-            depth: 0.046,
-        },
-        Grip {
-            pronation: -1.5,
-            excitation: 0.02,
-            mass: 0.1,
-            friction: 1.0,
-        },
-    );
-    for (name, thing, grip) in [
-        ("cube on the palm", cube, grip),
-        ("grasp", THINGS[0], GRIPS[0]),
-    ] {
-        let (scene, start, excitations) = grasp(&thing, &grip);
-        let mut world = HandScene::new(&scene).unwrap();
-        world.set_state(&start).unwrap();
-        println!("{name}: {:.0}", steps_per_second(world, &excitations));
-    }
-}
-
-/// The best of ten stretches of 100 steps, after 200 to get there.
-fn steps_per_second(mut world: HandScene, excitations: &[f32]) -> f64 {
-    let seconds = || {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
-    };
-    world.set_controls(excitations).unwrap();
-    world.step(200);
-    let mut best = 0.0_f64;
-    for _ in 0..10 {
-        let start = seconds();
-        world.step(100);
-        best = best.max(100.0 / (seconds() - start));
-    }
-    best
 }

@@ -1,4 +1,4 @@
-//! `bench symbolic|physical`: what one core does in a second of its time.
+//! `bench symbolic|physical|rapier-hand`: what one core does in a second of its time.
 //!
 //! Measured in processor time of the measuring thread, so that what else the machine does changes little.
 
@@ -16,6 +16,7 @@ use serde::Serialize;
 use sim::env::{Fidelity, HouseholdEnv, Start, VectorEnv as _, Wish};
 use sim::household::{HouseAction, HouseGraph};
 use sim::random::episode_rng;
+use sim::rapier_hand::{HandError, HandScene, scenes};
 use sim::scenario::LoadedScenario;
 use sim::scenario_file::ScenarioFile;
 
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     /// Verbs carried out by physics, and worlds built.
     #[command(after_help = "Example:\n  ./habitus bench physical flat --json")]
     Physical(Arguments),
+    /// Steps of a hand with muscles among bodies that Rapier moves: alone, with a cube on its palm, holding a bar.
+    #[command(after_help = "Example:\n  ./habitus bench rapier-hand --json")]
+    RapierHand(HandArguments),
 }
 
 #[derive(Args)]
@@ -37,6 +41,13 @@ pub(crate) struct Arguments {
     #[arg(value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
     /// Processor time for each figure of each scenario, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    seconds: f64,
+}
+
+#[derive(Args)]
+pub(crate) struct HandArguments {
+    /// Processor time for each figure, in seconds.
     #[arg(long, value_name = "S", default_value_t = 2.0)]
     seconds: f64,
 }
@@ -55,6 +66,7 @@ pub(crate) fn run(command: &Command, seed: u64) -> Result<Done, CommandError> {
     {
         Command::Symbolic(arguments) => ("symbolic", arguments, symbolic),
         Command::Physical(arguments) => ("physical", arguments, physical),
+        Command::RapierHand(arguments) => return rapier_hand(arguments.seconds),
     };
     let scenarios = if arguments.scenarios.is_empty() {
         scenario::shipped_houses()?
@@ -202,6 +214,62 @@ fn physical(scenario: &Arc<LoadedScenario>, seed: u64, seconds: f64) -> Rates {
         ("worlds_built", worlds as f64 / building),
         ("verbs_carried_out", verbs as f64 / acting),
     ]))
+}
+
+/// Steps of one hand in a second of processor time, scene by scene.
+fn rapier_hand(seconds: f64) -> Result<Done, CommandError> {
+    /// Steps until things lie where they come to lie.
+    const SETTLING: usize = 200;
+    /// Steps of one repeat.
+    const STEPS: usize = 50;
+    /// Whatever `seconds` says: a median of fewer tells nothing.
+    const LEAST: usize = 5;
+    let mut text = String::new();
+    let mut figures = serde_json::Map::new();
+    for name in scenes::NAMES {
+        eprintln!("measuring {name}");
+        let example = scenes::example(name).expect("a name of the list");
+        let broken = |error: HandError| CommandError::Input(format!("scene {name}: {error}"));
+        let mut world = HandScene::new(&example.scene).map_err(broken)?;
+        world.set_state(&example.start).map_err(broken)?;
+        world.set_controls(&example.controls).map_err(broken)?;
+        world.step(SETTLING);
+        // Every repeat makes the same steps, so that they differ by what else the machine does only.
+        let settled = world.snapshot();
+        let (mut rates, mut spent) = (Vec::new(), 0.0);
+        while rates.len() < LEAST || spent < seconds {
+            world.restore(&settled);
+            // The first step after that makes working memory.
+            world.step(1);
+            let before = processor_seconds();
+            world.step(STEPS);
+            let elapsed = (processor_seconds() - before).max(1e-9);
+            rates.push(STEPS as f64 / elapsed);
+            spent += elapsed;
+        }
+        if world.has_diverged() {
+            return Err(CommandError::Input(format!("scene {name} diverged")));
+        }
+        rates.sort_by(f64::total_cmp);
+        let [slowest, median, fastest] =
+            [0, rates.len() / 2, rates.len() - 1].map(|i| rates[i].round());
+        writeln!(
+            text,
+            "{name:<8} {median:>8} steps per core-second ({slowest} to {fastest} in {} repeats)",
+            rates.len()
+        )
+        .expect("a string takes everything");
+        figures.insert(
+            name.to_owned(),
+            serde_json::json!({
+                "median": median, "slowest": slowest, "fastest": fastest, "repeats": rates.len()
+            }),
+        );
+    }
+    Ok(Done::new(
+        text,
+        serde_json::json!({ "bench": "rapier-hand", "steps_per_core_second": figures }),
+    ))
 }
 
 /// How many things `work` does in a second of processor time, when it is called again and again for `seconds`.
