@@ -6,4 +6,7 @@
 //!
 //! Knows no Bevy, no window and no learners; panels are drawn with egui.
 
+pub mod action;
+pub mod document;
+pub mod editor;
 pub mod scene;
