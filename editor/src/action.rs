@@ -239,11 +239,10 @@ impl Argument for u64 {
 
     fn take(words: &mut Words, name: &'static str) -> Result<Self, ParseError> {
         let word = words.next(name)?;
-        word.parse()
-            .map_err(|_: std::num::ParseIntError| ParseError::Argument {
-                expected: "a whole number from 0",
-                found: word,
-            })
+        word.parse().ok().ok_or(ParseError::Argument {
+            expected: "a whole number from 0",
+            found: word,
+        })
     }
 
     fn give(&self, words: &mut Vec<String>) {

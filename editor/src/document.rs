@@ -33,6 +33,8 @@ pub struct Document {
     /// The text that is in the file, as far as we know.
     saved: String,
     stamp: Option<Stamp>,
+    /// The file changed, and nobody has said yet whose version counts.
+    conflict: bool,
     history: Vec<Entry>,
     /// So many entries of the history are in the text; those after it can be done again.
     done: usize,
@@ -228,6 +230,7 @@ impl Document {
             path: None,
             encoding,
             stamp: None,
+            conflict: false,
             history: Vec::new(),
             done: 0,
             gesture: None,
@@ -459,9 +462,13 @@ impl Document {
             return Err(DocumentError::NoPath);
         };
         let own = self.path.as_deref() == Some(&to);
+        if own && self.conflict {
+            return Err(DocumentError::Conflict { path: to });
+        }
         if own && self.stamp.is_some() && stamp(&to) != self.stamp {
             let theirs = read(&to).ok().map(|(text, _)| Encoding::split(&text).1);
             if theirs.is_some_and(|t| t != self.saved && t != self.text) {
+                self.conflict = true;
                 return Err(DocumentError::Conflict { path: to });
             }
         }
@@ -470,6 +477,7 @@ impl Document {
             remove(&side);
         }
         self.stamp = stamp(&to);
+        self.conflict = false;
         self.path = Some(to);
         self.saved.clone_from(&self.text);
         Ok(())
@@ -495,6 +503,7 @@ impl Document {
         let (text, stamp) = read(&path)?;
         let (encoding, text) = Encoding::split(&text);
         self.stamp = stamp;
+        self.conflict = false;
         if text == self.saved {
             return Ok(None);
         }
@@ -503,9 +512,11 @@ impl Document {
             return Ok(None);
         }
         if self.is_dirty() {
+            self.conflict = true;
             return Ok(Some(DiskChange::Conflict));
         }
         if let (Err(error), None) = (text.parse::<DocumentMut>(), &self.broken) {
+            self.conflict = true;
             return Ok(Some(DiskChange::Broken(Broken::new(&text, &error))));
         }
         self.load(encoding, text);
@@ -527,6 +538,7 @@ impl Document {
 
     /// From here on the file on the disk counts as seen: saving writes over it.
     pub fn keep_mine(&mut self) {
+        self.conflict = false;
         if let Some(path) = &self.path {
             self.stamp = stamp(path);
             if let Ok((text, _)) = read(path) {
@@ -620,6 +632,7 @@ impl Document {
     }
 
     fn load(&mut self, encoding: Encoding, text: String) {
+        self.conflict = false;
         self.encoding = encoding;
         self.saved.clone_from(&text);
         self.change_whole("Load from disk", text);

@@ -7,6 +7,12 @@
 //! Knows no Bevy, no window and no learners; panels are drawn with egui.
 
 pub mod action;
+mod check;
 pub mod document;
 pub mod editor;
+pub mod edits;
+pub mod figure;
+pub mod home;
+pub mod panels;
+pub mod project;
 pub mod scene;
