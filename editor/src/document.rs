@@ -344,7 +344,11 @@ impl Document {
         }
         let mut structure = false;
         for edit in edits {
-            structure |= matches!(edit, Edit::Insert { .. } | Edit::Remove(_));
+            structure |= match edit {
+                Edit::Insert { table, index, .. } => *index < self.len(*table),
+                Edit::Remove(_) => true,
+                _ => false,
+            };
             if let Err(error) = edit_tree(&mut self.tree, edit) {
                 self.parse();
                 return Err(error);
@@ -366,7 +370,7 @@ impl Document {
         self.text = after;
         self.revision += 1;
         if structure {
-            // Entries have their places in the file only once it is read.
+            // Tables know their places in the file only once it is read; one at the end of its list needs none.
             self.parse();
         }
         Ok(())

@@ -309,6 +309,11 @@ impl Editor {
         std::mem::take(&mut self.wishes)
     }
 
+    /// Wishes for what only the window can do.
+    pub fn wish(&mut self, wish: Wish) {
+        self.wishes.push(wish);
+    }
+
     /// Whether something goes on that [`Editor::tick`] has to look after soon.
     pub fn is_busy(&self) -> bool {
         self.check.is_some() || self.needs_check()
@@ -811,7 +816,7 @@ impl Editor {
             }
             Action::Delete => {
                 let stands = Stands::new(&home, &self.preview);
-                let edits = edits::delete(&self.document, &home, &stands, &selected)?;
+                let edits = edits::delete(&home, &stands, &selected);
                 self.edit(&format!("Delete {what}"), &edits)?;
                 self.selection.clear();
                 self.hovered = None;
@@ -1036,7 +1041,7 @@ impl Editor {
             let why = if to.is_empty() { "empty" } else { "taken" };
             return Err(impossible(format!("the name \"{to}\" is {why}")));
         }
-        let edits = edits::rename(&self.document, &self.home, item, to)?;
+        let edits = edits::rename(&self.home, item, to);
         self.preview.rename(&old, to);
         self.edit(&format!("Rename {old} to {to}"), &edits)
     }

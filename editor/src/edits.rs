@@ -8,7 +8,7 @@ use sim::catalogue::Class;
 use toml_edit::{Array, DocumentMut, InlineTable, Value};
 
 use crate::action::Spot;
-use crate::document::{Document, Edit, EditError};
+use crate::document::{Document, Edit};
 use crate::home::{Agent, Home, Object, Place, Room, edges, numbered};
 use crate::project::Stands;
 use crate::scene::{ItemId, Table};
@@ -271,38 +271,45 @@ pub fn turn(home: &Home, items: &BTreeSet<ItemId>, degrees: f64, to: bool) -> Ve
 }
 
 /// Gives an entry a name, and everything that mentions it; names that shift because of it are followed too.
-///
-/// # Errors
-/// When the edits cannot be made.
-pub fn rename(
-    document: &Document,
-    home: &Home,
-    item: ItemId,
-    to: &str,
-) -> Result<Vec<Edit>, EditError> {
-    let mut edits = vec![set(item, "name", to)];
-    // Doors without a name are called after their rooms: those have to change first.
-    if item.table == Table::Room
-        && let Some(room) = home.rooms.get(item.index)
-    {
-        edits.extend(mentions(
-            home,
-            &BTreeMap::from([(room.name.clone(), to.to_owned())]),
-        ));
-    }
-    let mut after = document.clone();
-    after.apply("", &edits)?;
-    let new = Home::read(&after);
+pub fn rename(home: &Home, item: ItemId, to: &str) -> Vec<Edit> {
+    let mut new = home.clone();
+    let name = Some(to.to_owned());
     let mut titles = BTreeMap::new();
-    for (old, new) in home.objects.iter().zip(&new.objects) {
-        titles.insert(old.title.clone(), new.title.clone());
+    match item.table {
+        Table::Object => {
+            if let Some(object) = new.objects.get_mut(item.index) {
+                object.name = name;
+            }
+        }
+        Table::Door => {
+            if let Some(door) = new.doors.get_mut(item.index) {
+                door.name = name;
+            }
+        }
+        Table::Room => {
+            if let Some(room) = new.rooms.get_mut(item.index) {
+                let old = std::mem::replace(&mut room.name, to.to_owned());
+                // Doors without a name are called after their rooms.
+                let between = new.doors.iter_mut().flat_map(|d| &mut d.between);
+                for room in between.filter(|room| **room == old) {
+                    to.clone_into(room);
+                }
+                titles.insert(old, to.to_owned());
+            }
+        }
+        Table::Agent | Table::Goal => {}
     }
-    for (old, new) in home.doors.iter().zip(&new.doors) {
-        titles.insert(old.title.clone(), new.title.clone());
-    }
+    new.entitle();
+    let objects = home.objects.iter().map(|o| &o.title);
+    let new_objects = new.objects.iter().map(|o| &o.title);
+    let doors = home.doors.iter().map(|d| &d.title);
+    let new_doors = new.doors.iter().map(|d| &d.title);
+    let pairs = objects.zip(new_objects).chain(doors.zip(new_doors));
+    titles.extend(pairs.map(|(old, new)| (old.clone(), new.clone())));
     titles.retain(|old, new| old != new);
-    edits.extend(mentions(&new, &titles));
-    Ok(edits)
+    let mut edits = vec![set(item, "name", to)];
+    edits.extend(mentions(home, &titles));
+    edits
 }
 
 /// Edits that replace names wherever they are mentioned, all at once: names may change places.
@@ -324,7 +331,6 @@ fn mentions(home: &Home, names: &BTreeMap<String, String>) -> Vec<Edit> {
         if let Some(to) = object.room.as_ref().and_then(|r| names.get(r)) {
             edits.push(set(id, "room", to));
         }
-        let several = object.places.len() > 1;
         for (i, place) in object.places.iter().enumerate() {
             let (field, name) = match place {
                 Place::On(name) => ("on", name),
@@ -332,7 +338,7 @@ fn mentions(home: &Home, names: &BTreeMap<String, String>) -> Vec<Edit> {
                 Place::At(_) => continue,
             };
             if let Some(to) = names.get(name) {
-                let field = if several {
+                let field = if object.drawn {
                     format!("one_of.{i}.{field}")
                 } else {
                     field.to_owned()
@@ -379,16 +385,8 @@ fn renamed_fact(fact: &str, names: &BTreeMap<String, String>) -> String {
 }
 
 /// Removes entries. What can only be on or in a removed object goes with it, and what stands in a removed room with its
-/// doors; of several places, those that are gone are dropped.
-///
-/// # Errors
-/// When the edits cannot be made.
-pub fn delete(
-    document: &Document,
-    home: &Home,
-    stands: &Stands<'_>,
-    items: &BTreeSet<ItemId>,
-) -> Result<Vec<Edit>, EditError> {
+/// doors; of several places, those that are gone are dropped. Goals stay: what is wanted is for a person to say.
+pub fn delete(home: &Home, stands: &Stands<'_>, items: &BTreeSet<ItemId>) -> Vec<Edit> {
     let mut gone = items.clone();
     for item in items.iter().filter(|i| i.table == Table::Room) {
         if let Some(room) = home.rooms.get(item.index) {
@@ -402,7 +400,18 @@ pub fn delete(
     };
     gone.extend(home.depend_on(&objects(&gone)).into_iter().map(object));
     let removed: BTreeSet<usize> = objects(&gone).into_iter().collect();
-    let mut edits = Vec::new();
+    // Objects without a name are numbered: those behind a removed one get another number.
+    let mut new = home.clone();
+    let mut index = 0..;
+    new.objects
+        .retain(|_| index.next().is_some_and(|i| !removed.contains(&i)));
+    new.entitle();
+    let left = home.objects.iter().enumerate();
+    let left = left.filter(|(i, _)| !removed.contains(i));
+    let pairs = left.zip(&new.objects);
+    let titles = pairs.map(|((_, old), new)| (old.title.clone(), new.title.clone()));
+    let titles = titles.filter(|(old, new)| old != new).collect();
+    let mut edits = mentions(home, &titles);
     for (index, thing) in home.objects.iter().enumerate() {
         if removed.contains(&index) || thing.places.len() < 2 {
             continue;
@@ -417,21 +426,7 @@ pub fn delete(
         }
     }
     edits.extend(gone.iter().rev().map(|item| Edit::Remove(*item)));
-    let mut after = document.clone();
-    after.apply("", &edits)?;
-    let new = Home::read(&after);
-    let left = home
-        .objects
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !removed.contains(i));
-    let mut titles = BTreeMap::new();
-    for ((_, old), new) in left.zip(&new.objects) {
-        titles.insert(old.title.clone(), new.title.clone());
-    }
-    titles.retain(|old, new| old != new);
-    edits.extend(mentions(&new, &titles));
-    Ok(edits)
+    edits
 }
 
 /// The fields of an entry as text, without a header.

@@ -43,6 +43,8 @@ pub struct Room {
 /// A door.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Door {
+    /// Its own name.
+    pub name: Option<String>,
     /// Its name, or the one that it has without one.
     pub title: String,
     /// The rooms that it joins.
@@ -66,6 +68,8 @@ pub struct Object {
     pub class: String,
     /// Where it can be; of several, one is drawn.
     pub places: Vec<Place>,
+    /// Whether they are written as a list of which one is drawn.
+    pub drawn: bool,
     /// Its room as it is written.
     pub room: Option<String>,
     /// Height of its lowest face above the floor in meters.
@@ -127,24 +131,33 @@ impl Home {
         let entries = |table: Table| {
             (0..document.len(table)).map(move |index| document.item(ItemId { table, index }))
         };
-        let mut objects: Vec<Object> = entries(Table::Object).map(object).collect();
+        let mut home = Self {
+            catalogue: Catalogue::standard(),
+            rooms: entries(Table::Room).map(room).collect(),
+            doors: entries(Table::Door).map(door).collect(),
+            objects: entries(Table::Object).map(object).collect(),
+            agents: entries(Table::Agent).map(agent).collect(),
+            goals: entries(Table::Goal).map(goal).collect(),
+            by_title: BTreeMap::new(),
+        };
+        home.entitle();
+        home
+    }
+
+    /// Gives every door and object the title that follows from the names and classes as they are now.
+    pub(crate) fn entitle(&mut self) {
+        for door in &mut self.doors {
+            let name = door.name.clone();
+            door.title = name.unwrap_or_else(|| format!("{} door", door.between.join(" ")));
+        }
         let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
-        let mut by_title = BTreeMap::new();
-        for (index, object) in objects.iter_mut().enumerate() {
+        self.by_title.clear();
+        for (index, object) in self.objects.iter_mut().enumerate() {
             let base = object.name.as_ref().unwrap_or(&object.class);
             let number = numbers.entry(base.clone()).or_default();
             object.title = numbered(base, *number + 1);
             *number += object.count[1].clamp(1, 100);
-            by_title.entry(object.title.clone()).or_insert(index);
-        }
-        Self {
-            catalogue: Catalogue::standard(),
-            rooms: entries(Table::Room).map(room).collect(),
-            doors: entries(Table::Door).map(door).collect(),
-            objects,
-            agents: entries(Table::Agent).map(agent).collect(),
-            goals: entries(Table::Goal).map(goal).collect(),
-            by_title,
+            self.by_title.entry(object.title.clone()).or_insert(index);
         }
     }
 
@@ -287,10 +300,10 @@ fn room(entry: Option<&dyn TableLike>) -> Room {
 }
 
 fn door(entry: Option<&dyn TableLike>) -> Door {
-    let between: Vec<String> = texts(entry, "between");
     Door {
-        title: text(entry, "name").unwrap_or_else(|| format!("{} door", between.join(" "))),
-        between,
+        name: text(entry, "name"),
+        title: String::new(),
+        between: texts(entry, "between"),
         at: get(entry, "at").and_then(Item::as_value).and_then(point),
         width: number(entry, "width").unwrap_or(0.9).clamp(0.1, 10.0),
         open: number(entry, "open").unwrap_or(1.0) > 0.5,
@@ -328,6 +341,7 @@ fn object(entry: Option<&dyn TableLike>) -> Object {
         title: String::new(),
         class: text(entry, "class").unwrap_or_default(),
         places,
+        drawn: get(entry, "one_of").is_some(),
         room: text(entry, "room"),
         z: number(entry, "z").unwrap_or(0.0),
         yaw_deg: number(entry, "yaw_deg").unwrap_or(0.0),

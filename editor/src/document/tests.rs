@@ -354,7 +354,10 @@ fn any_edit() -> impl Strategy<Value = Edit> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(24)
+    })]
 
     #[test]
     fn undoing_and_redoing_any_edits_is_exact(
@@ -379,6 +382,13 @@ proptest! {
             }
         }
         let last = document.text().to_owned();
+        let reread = Document::from_text(&last);
+        for item in document.items().chain(reread.items()) {
+            let fields = |document: &Document| document.item(item).map(|t| {
+                t.iter().map(|(key, value)| format!("{key}={}", value.to_string().trim())).collect::<std::collections::BTreeSet<_>>()
+            });
+            prop_assert_eq!(fields(&document), fields(&reread), "what is kept is what is written");
+        }
         for text in texts.iter().rev().skip(1) {
             prop_assert!(document.undo().is_some());
             prop_assert_eq!(document.text(), text);

@@ -348,3 +348,118 @@ fn nobody_loses_unsaved_changes() {
     assert!(editor.document.text().ends_with("# theirs\n"));
     assert!(editor.banner.is_none());
 }
+
+/// A home of 20 rooms with 50 objects each.
+fn large() -> String {
+    let mut text = "schema = \"habitus.scenario/1\"\nname = \"Large\"\n".to_owned();
+    for room in 0..20 {
+        let (x, y) = (f64::from(room % 5) * 8.0, f64::from(room / 5) * 8.0);
+        let corners = [[x, y], [x + 8.0, y], [x + 8.0, y + 8.0], [x, y + 8.0]];
+        text += &format!("\n[[room]]\nname = \"room {room}\"\ncorners = {corners:?}\n");
+    }
+    for room in 0..20 {
+        let (x, y) = (f64::from(room % 5) * 8.0, f64::from(room / 5) * 8.0);
+        for i in 0..10 {
+            let at = [
+                x + 1.5 + f64::from(i % 5) * 1.3,
+                y + 2.0 + f64::from(i / 5) * 3.5,
+            ];
+            text += &format!(
+                "\n[[object]]\nname = \"table {room} {i}\"\nclass = \"kitchen table\"\nat = {at:?}\n"
+            );
+            for class in ["mug", "plate", "glass", "apple"] {
+                text += &format!("\n[[object]]\nclass = \"{class}\"\non = \"table {room} {i}\"\n");
+            }
+        }
+    }
+    text + "\n[[agent]]\nbody.walker = { room = \"room 0\" }\n"
+}
+
+/// CPU milliseconds of this thread.
+fn milliseconds(work: impl FnOnce()) -> f64 {
+    let now = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 * 1e-6
+    };
+    let start = now();
+    work();
+    now() - start
+}
+
+/// `cargo nextest run -p editor --run-ignored only --no-capture large_home` prints what an update costs.
+#[test]
+#[ignore = "prints times, which depend on the machine"]
+fn updates_of_a_large_home() {
+    let mut editor = Editor::with(Document::from_text(&large()));
+    println!("check: {:.2} ms", milliseconds(|| editor.settle()));
+    println!("problems: {:?}", editor.problems.first());
+    println!(
+        "objects: {}, pieces: {}",
+        editor.home.objects.len(),
+        editor.scene.pieces.len()
+    );
+    let median = |name: &str, editor: &mut Editor, work: &mut dyn FnMut(&mut Editor, u32)| {
+        let mut times: Vec<f64> = (0..101).map(|i| milliseconds(|| work(editor, i))).collect();
+        times.sort_by(f64::total_cmp);
+        println!(
+            "{name}: median {:.2} ms, worst {:.2} ms (n = 101)",
+            times[50], times[100]
+        );
+    };
+    script(&mut editor, &["select.only \"table 3 4\""]);
+    editor.begin_gesture("Move");
+    median(
+        "drag a table with four things on it",
+        &mut editor,
+        &mut |editor, i| {
+            let x = if i % 2 == 0 { 0.01 } else { -0.01 };
+            editor.act(&Action::Move { x, y: 0.0, z: None });
+        },
+    );
+    editor.end_gesture();
+    median("undo and redo", &mut editor, &mut |editor, i| {
+        editor.act(if i % 2 == 0 {
+            &Action::Undo
+        } else {
+            &Action::Redo
+        });
+    });
+    median("place a mug", &mut editor, &mut |editor, i| {
+        let spot = Some(Spot::On(format!("table {} {}", i % 20, i % 10)));
+        editor.act(&Action::Place {
+            class: "mug".to_owned(),
+            spot,
+        });
+    });
+    median(
+        "delete a mug and take it back",
+        &mut editor,
+        &mut |editor, i| {
+            if i % 2 == 0 {
+                let item = Item("mug".to_owned());
+                editor.act(&Action::SelectOnly { item });
+                editor.act(&Action::Delete);
+            } else {
+                editor.act(&Action::Undo);
+            }
+        },
+    );
+    let (document, view, preview) = (
+        editor.document.clone(),
+        editor.view.clone(),
+        editor.preview.clone(),
+    );
+    median("of which: read the tree", &mut editor, &mut |_, _| {
+        drop(Home::read(&document))
+    });
+    let home = Home::read(&document);
+    median("of which: project", &mut editor, &mut |_, _| {
+        drop(project(&home, &preview, &view))
+    });
+    median("of which: print the tree", &mut editor, &mut |_, _| {
+        drop(document.tree().to_string())
+    });
+    median("of which: parse", &mut editor, &mut |_, _| {
+        drop(document.text().parse::<toml_edit::DocumentMut>());
+    });
+}
