@@ -344,11 +344,9 @@ impl Document {
         }
         let mut structure = false;
         for edit in edits {
-            structure |= match edit {
-                Edit::Insert { table, index, .. } => *index < self.len(*table),
-                Edit::Remove(_) => true,
-                _ => false,
-            };
+            if let Edit::Insert { table, index, .. } = edit {
+                structure |= *index < self.len(*table);
+            }
             if let Err(error) = edit_tree(&mut self.tree, edit) {
                 self.parse();
                 return Err(error);
