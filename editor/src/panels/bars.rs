@@ -32,7 +32,7 @@ pub(super) fn menu(ui: &mut Ui, editor: &mut Editor) {
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let mark = if editor.document.is_dirty() {
-                " ●"
+                " •"
             } else {
                 ""
             };
@@ -116,7 +116,7 @@ pub(super) fn tools(ui: &mut Ui, editor: &mut Editor) {
         tool(
             ui,
             editor,
-            "✥ Move",
+            "⬌ Move",
             gizmo == Gizmo::Translate,
             Action::GizmoTranslate,
         );
@@ -199,7 +199,11 @@ pub(super) fn banner(ui: &mut Ui, editor: &mut Editor, banner: &Banner) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("⚠").color(Color32::WHITE));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if ui.button("✕").on_hover_text("Close this message").clicked() {
+            if ui
+                .button("❌")
+                .on_hover_text("Close this message")
+                .clicked()
+            {
                 editor.banner = None;
             }
             for action in banner.choices.iter().rev() {

@@ -140,8 +140,14 @@ fn commands(ui: &mut Ui, editor: &mut Editor) {
         .auto_shrink([false, true])
         .show(ui, |ui| {
             for (i, spec) in found.iter().enumerate() {
-                let response =
-                    ui.selectable_label(i == place, format!("{}   {}", spec.label, spec.shortcut));
+                let text = if spec.menu.is_empty() {
+                    spec.label.to_owned()
+                } else {
+                    format!("{} › {}", spec.menu, spec.label)
+                };
+                let button = egui::Button::selectable(i == place, text);
+                let button = button.shortcut_text(spec.shortcut);
+                let response = ui.add(button.min_size(egui::vec2(440.0, 0.0)));
                 if i == place && (up || down) {
                     response.scroll_to_me(None);
                 }
@@ -192,6 +198,9 @@ fn matching(line: &str) -> Vec<&'static ActionSpec> {
     let whole = line.trim().to_lowercase();
     let exact = ACTIONS.iter().any(|s| s.name == word);
     let pattern = if exact { word } else { whole.as_str() };
+    if pattern.is_empty() {
+        return ACTIONS.iter().collect();
+    }
     let mut found: Vec<(usize, &ActionSpec)> = ACTIONS
         .iter()
         .filter_map(|spec| {

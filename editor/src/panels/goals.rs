@@ -43,7 +43,7 @@ pub(super) fn form(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId) 
     let mut edits: Vec<Edit> = Vec::new();
     ui.horizontal(|ui| {
         if ui
-            .small_button("✕")
+            .small_button("❌")
             .on_hover_text("Remove this goal")
             .clicked()
         {
@@ -105,14 +105,26 @@ fn fact_form(ui: &mut Ui, home: &Home, id: (usize, usize), fact: &str) -> Option
     let all: Vec<&str> = states.chain(relations.iter().copied()).collect();
     let names = names(home);
     let mut new = None;
-    if let Some(subject) = pick(ui, (id, 0), &subject, names.iter().map(String::as_str)) {
+    if let Some(subject) = pick(
+        ui,
+        (id, 0),
+        100.0,
+        &subject,
+        names.iter().map(String::as_str),
+    ) {
         new = Some((subject, word.to_owned(), object.clone()));
     }
-    if let Some(word) = pick(ui, (id, 1), word, all.into_iter()) {
+    if let Some(word) = pick(ui, (id, 1), 100.0, word, all.into_iter()) {
         new = Some((subject.clone(), word, object.clone()));
     }
     if relations.contains(&word)
-        && let Some(object) = pick(ui, (id, 2), &object, names.iter().map(String::as_str))
+        && let Some(object) = pick(
+            ui,
+            (id, 2),
+            100.0,
+            &object,
+            names.iter().map(String::as_str),
+        )
     {
         new = Some((subject, word.to_owned(), object));
     }
@@ -142,6 +154,7 @@ fn names(home: &Home) -> Vec<String> {
 pub(super) fn pick<'a>(
     ui: &mut Ui,
     id: impl std::hash::Hash,
+    width: f32,
     now: &str,
     choices: impl Iterator<Item = &'a str>,
 ) -> Option<String> {
@@ -149,6 +162,8 @@ pub(super) fn pick<'a>(
     let text = if now.is_empty() { "…" } else { now };
     ComboBox::from_id_salt(id)
         .selected_text(text)
+        .width(width)
+        .truncate()
         .show_ui(ui, |ui| {
             for choice in choices {
                 if ui.selectable_label(choice == now, choice).clicked() && choice != now {

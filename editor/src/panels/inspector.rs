@@ -207,15 +207,15 @@ fn line(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fie
             .on_hover_text(hint)
             .clicked()
         {
-            let value = first_value(home, item, field);
-            commit(editor, field, value);
+            add(editor, home, item, field);
         }
         return;
     }
     ui.horizontal(|ui| {
-        if there && !field.required {
+        // An object has exactly one place: another one takes its place.
+        if there && !field.required && !is_place(item, field) {
             let remove = ui
-                .small_button("✕")
+                .small_button("❌")
                 .on_hover_text("Leave it out: its default holds");
             if remove.clicked() {
                 editor.act(&Action::Unset {
@@ -228,6 +228,35 @@ fn line(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fie
     });
 }
 
+fn is_place(item: ItemId, field: &Field) -> bool {
+    let places = ["at", "on", "inside", "one_of"];
+    item.table == Table::Object && places.contains(&field.name.as_str())
+}
+
+/// Adds a field that is not there yet.
+fn add(editor: &mut Editor, home: &Home, item: ItemId, field: &Field) {
+    let support = |inside| {
+        let names = supports(home, item, inside);
+        names
+            .first()
+            .map(|name| crate::action::Item((*name).to_owned()))
+    };
+    let action = match (is_place(item, field), field.name.as_str()) {
+        (true, "at") => Some(Action::PutOnFloor),
+        (true, "on") => support(false).map(|support| Action::PutOn { support }),
+        (true, "inside") => support(true).map(|support| Action::PutInside { support }),
+        (true, _) => support(false).map(|support| Action::AlsoOn { support }),
+        (false, _) => {
+            commit(editor, field, first_value(home, field));
+            return;
+        }
+    };
+    match action {
+        Some(action) => editor.act(&action),
+        None => "Nothing here can hold it.".clone_into(&mut editor.status),
+    }
+}
+
 fn commit(editor: &mut Editor, field: &Field, value: Value) {
     let value = Literal(value.to_string().trim().to_owned());
     editor.act(&Action::Set {
@@ -237,21 +266,11 @@ fn commit(editor: &mut Editor, field: &Field, value: Value) {
 }
 
 /// What a field starts with when it is added.
-fn first_value(home: &Home, item: ItemId, field: &Field) -> Value {
-    let support = || {
-        let own = (item.table == Table::Object).then_some(item.index);
-        let mut objects = home.objects.iter().enumerate();
-        let found = objects.find(|(i, o)| {
-            let holds = |c: &sim::catalogue::Class| !c.surfaces().is_empty();
-            Some(*i) != own && home.class(o).is_some_and(holds)
-        });
-        Value::from(found.map_or("table", |(_, o)| o.title.as_str()))
-    };
+fn first_value(home: &Home, field: &Field) -> Value {
     match &field.kind {
         Kind::Text if field.name.ends_with("room") => {
             Value::from(home.rooms.first().map_or("room", |r| r.name.as_str()))
         }
-        Kind::Text if matches!(field.name.as_str(), "on" | "inside") => support(),
         Kind::Text => Value::from("new"),
         Kind::Number { whole: true, .. } => Value::from(1),
         Kind::Number { .. } if field.name == "height" => Value::from(2.5),
@@ -264,16 +283,11 @@ fn first_value(home: &Home, item: ItemId, field: &Field) -> Value {
             let mut table = InlineTable::new();
             for inner in fields {
                 let name = inner.name.rsplit('.').next().unwrap_or(&inner.name);
-                table.insert(name, first_value(home, item, inner));
+                table.insert(name, first_value(home, inner));
             }
             Value::InlineTable(table)
         }
-        Kind::Places => {
-            let mut place = InlineTable::new();
-            place.insert("on", support());
-            Value::Array(Array::from_iter([Value::InlineTable(place)]))
-        }
-        Kind::Points | Kind::Texts(_) | Kind::Variants(_) | Kind::Other => {
+        Kind::Places | Kind::Points | Kind::Texts(_) | Kind::Variants(_) | Kind::Other => {
             Value::Array(Array::new())
         }
     }
@@ -351,7 +365,7 @@ fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fi
             ui.vertical(|ui| {
                 for (i, old) in texts.iter().enumerate() {
                     let rooms = home.rooms.iter().map(|r| r.name.as_str());
-                    if let Some(new) = goals::pick(ui, (id, i), old, rooms) {
+                    if let Some(new) = goals::pick(ui, (id, i), 120.0, old, rooms) {
                         editor.act(&Action::Set {
                             field: format!("{}.{i}", field.name),
                             value: Literal(Value::from(new).to_string()),
@@ -362,7 +376,7 @@ fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fi
         }
         Kind::Choice(choices) => {
             let old = now.as_ref().and_then(Item::as_str).unwrap_or_default();
-            if let Some(new) = goals::pick(ui, id, old, choices.iter().map(String::as_str)) {
+            if let Some(new) = goals::pick(ui, id, 120.0, old, choices.iter().map(String::as_str)) {
                 commit(editor, field, Value::from(new));
             }
         }
@@ -400,13 +414,20 @@ fn words(
         "class" => goals::pick(
             ui,
             id,
+            120.0,
             old,
             home.catalogue.classes().map(|(_, c)| c.name.as_str()),
         ),
-        "room" => goals::pick(ui, id, old, home.rooms.iter().map(|r| r.name.as_str())),
+        "room" => goals::pick(
+            ui,
+            id,
+            120.0,
+            old,
+            home.rooms.iter().map(|r| r.name.as_str()),
+        ),
         "on" | "inside" => {
             let inside = name == "inside";
-            goals::pick(ui, id, old, supports(home, item, inside).into_iter())
+            goals::pick(ui, id, 120.0, old, supports(home, item, inside).into_iter())
         }
         "name" => {
             let hint = home.title(item);
@@ -461,7 +482,7 @@ fn places(ui: &mut Ui, editor: &mut Editor, home: &Home, (item, id): (ItemId, Id
             };
             ui.horizontal(|ui| {
                 if ui
-                    .small_button("✕")
+                    .small_button("❌")
                     .on_hover_text("Not here any more")
                     .clicked()
                 {
@@ -472,11 +493,13 @@ fn places(ui: &mut Ui, editor: &mut Editor, home: &Home, (item, id): (ItemId, Id
                     table.insert(relation, name.into());
                     set(item, format!("one_of.{i}"), Value::InlineTable(table))
                 };
-                if let Some(new) = goals::pick(ui, (id, i, 0), now, ["on", "inside"].into_iter()) {
+                if let Some(new) =
+                    goals::pick(ui, (id, i, 0), 56.0, now, ["on", "inside"].into_iter())
+                {
                     edits.push(put(&new, name));
                 }
                 let names = supports(home, item, now == "inside");
-                if let Some(new) = goals::pick(ui, (id, i, 1), name, names.into_iter()) {
+                if let Some(new) = goals::pick(ui, (id, i, 1), 92.0, name, names.into_iter()) {
                     edits.push(put(now, &new));
                 }
             });

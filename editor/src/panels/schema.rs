@@ -44,7 +44,31 @@ pub(super) enum Kind {
     Other,
 }
 
-/// The fields of a table, in the order of the schema.
+/// The order in which files usually have them; what is not here comes last.
+const ORDER: [&str; 20] = [
+    "name",
+    "class",
+    "room",
+    "between",
+    "corners",
+    "at",
+    "on",
+    "inside",
+    "one_of",
+    "z",
+    "yaw_deg",
+    "count",
+    "min",
+    "max",
+    "width",
+    "height",
+    "open",
+    "switched_on",
+    "model",
+    "parameters",
+];
+
+/// The fields of a table, in the order of files.
 pub(super) fn fields(table: Table) -> &'static [Field] {
     let index = Table::ALL.iter().position(|t| *t == table).unwrap_or(0);
     &FIELDS[index]
@@ -95,8 +119,14 @@ fn fields_of(root: &Value, schema: &Value, prefix: &str) -> Vec<Field> {
             }
         })
         .collect();
-    // What an entry must have comes first, as a file usually has it.
-    fields.sort_by_key(|f| !f.required && !f.name.ends_with("name"));
+    let place = |f: &Field| {
+        let name = f.name.rsplit('.').next();
+        ORDER
+            .iter()
+            .position(|o| Some(*o) == name)
+            .unwrap_or(ORDER.len())
+    };
+    fields.sort_by_key(place);
     fields
 }
 

@@ -175,3 +175,33 @@ fn every_page_and_selection_can_be_shown() {
         }
     }
 }
+
+#[test]
+fn the_font_has_every_sign_that_is_shown() {
+    let files = [
+        include_str!("bars.rs"),
+        include_str!("dialogs.rs"),
+        include_str!("goals.rs"),
+        include_str!("hierarchy.rs"),
+        include_str!("inspector.rs"),
+        include_str!("palette.rs"),
+        include_str!("problems.rs"),
+        include_str!("text.rs"),
+        include_str!("../action.rs"),
+    ];
+    let harness = harness(HOME);
+    let font = egui::FontId::proportional(12.0);
+    harness.ctx.fonts_mut(|fonts| {
+        for sign in files
+            .iter()
+            .flat_map(|f| f.chars())
+            .filter(|c| !c.is_ascii())
+        {
+            assert!(
+                fonts.has_glyph(&font, sign),
+                "{sign} ({:x})",
+                u32::from(sign)
+            );
+        }
+    });
+}
