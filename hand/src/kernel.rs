@@ -11,7 +11,7 @@ use crate::lanes::V3;
 use crate::mechanism::{Inside, Mechanism, Place};
 use crate::model::{Contact, Model, ParameterSet, ShapeKind};
 use crate::muscle::{activation_rate, tension};
-use crate::tendon::{path, place_wraps, stretches};
+use crate::tendon::{course, path, place_wraps, stretches};
 
 /// A model made ready for computing.
 #[derive(Clone, Debug)]
@@ -280,6 +280,28 @@ impl Kernel {
                 torque: plain(moment - point(&w, i, &link.com).cross(force)),
             })
             .collect())
+    }
+
+    /// The course of each muscle's tendon at joint angles `qpos` (n_joints) in straight parts, from end to end in the world,
+    /// in metres (n_muscles × parts). Around a surface it is straight from where it touches first to where it touches last.
+    pub fn paths(&self, qpos: &[f64]) -> Vec<Vec<[[f64; 3]; 2]>> {
+        let m = &self.mechanism;
+        let mut w = self.placed(qpos);
+        let origin = w.origin;
+        let plain = |at: V3<f64>| {
+            let V3(x, y, z) = at + origin;
+            [x, y, z]
+        };
+        (0..m.muscles.len())
+            .map(|i| {
+                let mut parts = Vec::new();
+                path(m, &mut w, i);
+                course(m, &w, i, &mut |from, to| {
+                    parts.push([plain(from), plain(to)]);
+                });
+                parts
+            })
+            .collect()
     }
 
     /// Bodies that move as one: the world with all that is fixed to it, then each link behind its parent.

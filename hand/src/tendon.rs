@@ -104,6 +104,24 @@ pub(crate) fn stretches(
     length
 }
 
+/// Calls back with every part of a tendon from end to end, in the axes of [`stretches`]; around a surface it is straight
+/// from where it touches first to where it touches last.
+pub(crate) fn course(
+    m: &Mechanism<f64>,
+    w: &Workspace<f64>,
+    i: usize,
+    found: &mut impl FnMut(V3<f64>, V3<f64>),
+) {
+    for span in &m.tendons[i].spans {
+        let way = way(m, w, span);
+        found(way.from, way.first);
+        if span.around.is_some() {
+            found(way.first, way.last);
+            found(way.last, way.to);
+        }
+    }
+}
+
 /// The way between two sites: straight to where it touches first, around, and straight from where it touches last.
 struct Way<L: Lanes> {
     from: V3<L>,

@@ -341,6 +341,7 @@ impl<'a> Drawing<'a> {
         };
         let mut entities = Vec::new();
         let mut poses = vec![Pose::default(); rooms.len() + doors.len()];
+        let mut entries = vec![None; rooms.len() + doors.len()];
         let mut places = vec![household::Place::Nowhere; rooms.len() + doors.len()];
         let mut states = vec![StateSet::default(); rooms.len()];
         entities.extend(rooms.iter().map(|r| entity(&r.name, Kind::Room)));
@@ -374,6 +375,7 @@ impl<'a> Drawing<'a> {
             let (place, pose) = thing.place.expect("every entry is in the order of placing");
             places.push(place);
             poses.push(pose);
+            entries.push(Some(thing.entry));
         }
         entities.push(entity(AGENT, Kind::Agent));
         places.push(household::Place::Room(
@@ -381,6 +383,7 @@ impl<'a> Drawing<'a> {
         ));
         states.push(StateSet::default());
         poses.push(agent);
+        entries.push(None);
         let layout = Layout {
             rooms: rooms
                 .iter()
@@ -402,6 +405,7 @@ impl<'a> Drawing<'a> {
                 })
                 .collect(),
             poses,
+            entries,
             hand: self.checked.hand,
         };
         let house = Arc::new(House::new(Arc::clone(&self.checked.catalogue), entities));

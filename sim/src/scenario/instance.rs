@@ -73,6 +73,8 @@ pub struct Layout {
     /// Pose of every entity by its index; rooms and doors have the default pose, the agent's is where it stands.
     /// Things on or in others already rest there, one millimetre above the surface.
     pub poses: Vec<Pose>,
+    /// Which of the file's `[[object]]`s each entity comes from, by its index; `None` for what is not an object.
+    pub entries: Vec<Option<usize>>,
     /// The hand on an arm, if there is one.
     pub hand: Option<HandPlace>,
 }

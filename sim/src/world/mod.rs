@@ -29,6 +29,7 @@ use std::sync::Arc;
 pub use agreement::{Agreement, Reading, Tally, agreement, carry_out};
 pub use arm::HandState;
 pub use measure::REACH;
+pub use shape::{ClassPart, solids};
 pub use verbs::{Execution, Failure};
 
 use libm::{cosf, sinf};

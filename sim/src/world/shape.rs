@@ -6,7 +6,46 @@
 use libm::{cosf, sinf};
 use rapier3d::math::{Pose as Iso, Rotation, Vector};
 
+use super::PartForm;
 use crate::catalogue::{Class, DRAWER_TRAVEL, Front, Shape};
+
+/// What to draw of a class, in the class frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClassPart {
+    /// Its form.
+    pub form: PartForm,
+    /// Position of its middle, meters.
+    pub position: [f32; 3],
+    /// Its rotation as a unit quaternion (x, y, z, w).
+    pub rotation: [f32; 4],
+    /// Whether it moves when the object is opened.
+    pub moves: bool,
+}
+
+/// What a class looks like with its front, if it has one, at `openness` from 0 (closed) to 1 (open).
+pub fn solids(class: &Class, openness: f32) -> Vec<ClassPart> {
+    let form = form(class);
+    let part = |solid: &Solid, pose: &Iso, moves| ClassPart {
+        form: match *solid {
+            Solid::Box { half, .. } => PartForm::Box(half),
+            Solid::Cylinder {
+                half_height,
+                radius,
+                ..
+            } => PartForm::Cylinder(half_height, radius),
+            Solid::Ball { radius, .. } => PartForm::Ball(radius),
+        },
+        position: pose.transform_point(Vector::from(solid.center())).into(),
+        rotation: pose.rotation.into(),
+        moves,
+    };
+    let body = form.solids.iter().map(|s| part(s, &Iso::IDENTITY, false));
+    let front = form.front.iter().flat_map(|front| {
+        let pose = front.motion.at(openness);
+        front.solids.iter().map(move |s| part(s, &pose, true))
+    });
+    body.chain(front).collect()
+}
 
 /// A convex part, upright.
 #[derive(Clone, Copy, Debug, PartialEq)]

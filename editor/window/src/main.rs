@@ -1,0 +1,3 @@
+//! Opens the editor.
+
+fn main() {}
