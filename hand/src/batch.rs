@@ -16,15 +16,16 @@
 //! ```
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::constraint::Warm;
 use crate::dynamics::{kinematics, point};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{F32x8, F32x16};
 use crate::lanes::{Lanes, M3, V3};
-use crate::mechanism::{Inside, Mechanism};
-use crate::model::{Model, ParameterSet};
+use crate::model::Model;
 use crate::scene::{ObjectError, Scene};
 use crate::step::{Register, Tables, step};
 use crate::tendon::tendons;
@@ -173,6 +174,8 @@ pub struct Batch {
     n_worlds: usize,
     groups: Vec<Lanewise>,
     registers: Vec<Option<Box<dyn Any + Send>>>,
+    /// Threads of the last step on more than one: starting them anew takes as long as stepping some tens of worlds.
+    pool: Option<ThreadPool>,
 }
 
 /// What a register's worlds are between steps: one row of lanes for each number.
@@ -297,6 +300,7 @@ impl Batch {
             n_worlds,
             groups: vec![start; n_groups],
             registers: Vec::new(),
+            pool: None,
         })
     }
 
@@ -315,25 +319,43 @@ impl Batch {
         let n_threads = n_threads.clamp(1, self.groups.len().max(1));
         self.registers
             .resize_with(n_threads.max(self.registers.len()), || None);
-        let share = self.groups.len().div_ceil(n_threads).max(1);
         let (tables, points, layout, width) =
             (&*self.tables, &*self.points, &self.layout, self.width);
-        if n_threads == 1 {
-            run(
-                width,
-                tables,
-                points,
-                layout,
-                &mut self.groups,
-                n_steps,
-                &mut self.registers[0],
-            );
-            return;
-        }
-        std::thread::scope(|scope| {
-            for (groups, register) in self.groups.chunks_mut(share).zip(&mut self.registers) {
-                scope.spawn(move || run(width, tables, points, layout, groups, n_steps, register));
+        // Whoever is done takes the next group: some have more contacts than others.
+        let waiting = Mutex::new(self.groups.iter_mut());
+        let work = |register: &mut Option<Box<dyn Any + Send>>| {
+            let next = || {
+                waiting
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .next()
+            };
+            while let Some(group) = next() {
+                let groups = std::slice::from_mut(group);
+                run(width, tables, points, layout, groups, n_steps, register);
             }
+        };
+        let (own, others) = self.registers.split_at_mut(1);
+        let own = &mut own[0];
+        if n_threads == 1 {
+            return work(own);
+        }
+        if self
+            .pool
+            .as_ref()
+            .is_none_or(|pool| pool.current_num_threads() != n_threads)
+        {
+            self.pool = ThreadPoolBuilder::new().num_threads(n_threads).build().ok();
+        }
+        // A machine that gives no threads has the caller's.
+        let Some(pool) = &self.pool else {
+            return work(own);
+        };
+        pool.scope(|scope| {
+            for register in &mut others[..n_threads - 1] {
+                scope.spawn(|_| work(register));
+            }
+            work(own);
         });
     }
 
@@ -444,10 +466,14 @@ impl Batch {
     /// # Errors
     /// When the model has no such site.
     pub fn watch(&mut self, model: &Model, sites: &[&str]) -> Result<(), BatchError> {
-        let places = Mechanism::<f32>::with_places(model, ParameterSet::Compat, Inside::Exact).1;
         let point = |name: &&str| {
             let site = model.site.iter().find(|s| s.name == *name)?;
-            let place = places.iter().find(|(body, _)| *body == site.body)?.1;
+            let place = self
+                .tables
+                .places
+                .iter()
+                .find(|(body, _)| *body == site.body)?
+                .1;
             let V3(x, y, z) = place.turn.apply(V3::splat(&site.pos)) + V3::splat(&place.pos);
             Some((place.link, [x, y, z].map(|x: f64| x as f32)))
         };
@@ -790,11 +816,8 @@ fn store_touch<L: Lanes<Scalar = f32>>(
     group.rows[l.touch() * L::N..l.points() * L::N].fill(0.0);
     for warm in &r.rows.warm {
         let force = warm.force[0].only(warm.key.gt(L::of(-0.5)));
-        for branch in tables.pairs.groups[warm.group]
-            .touching
-            .into_iter()
-            .flatten()
-        {
+        for side in &tables.pairs.groups[warm.group].sides {
+            let Some(branch) = side.branch else { continue };
             let row = &mut group.rows[(l.touch() + branch) * L::N..];
             (L::load(row) + force).store(row);
         }

@@ -307,13 +307,18 @@ fn touch<L: Lanes>(
     c.count[g] = count;
 }
 
-/// Half the axis of a capsule; none of a sphere.
+/// Half the length of a capsule's axis; none of a sphere.
+#[inline(always)]
+fn half_length<L: Lanes>(a: &Placed<'_, L>) -> L {
+    match a.kind {
+        ShapeKind::Capsule => a.size(1),
+        _ => L::zero(),
+    }
+}
+
 #[inline(always)]
 fn half_axis<L: Lanes>(a: &Placed<'_, L>) -> V3<L> {
-    match a.kind {
-        ShapeKind::Capsule => a.axis.scale(a.size(1)),
-        _ => V3::zero(),
-    }
+    a.axis.scale(half_length(a))
 }
 
 /// Distance of a point from a shape (negative inside), and the direction in which it grows. The point is in world axes from the
@@ -329,9 +334,8 @@ fn field<L: Lanes>(b: &Placed<'_, L>, at: V3<L>) -> (L, V3<L>) {
         ShapeKind::Cylinder => cylinder_field(b, p),
         ShapeKind::Plane => (b.axis.dot(p), *b.axis),
         ShapeKind::Sphere | ShapeKind::Capsule | ShapeKind::Ellipsoid => {
-            let u = half_axis(b);
-            let t = (u.dot(p) / u.dot(u).max(L::of(1e-12))).clamp(-L::one(), L::one());
-            let v = p - u.scale(t);
+            let half = half_length(b);
+            let v = p - b.axis.scale(b.axis.dot(p).clamp(-half, half));
             let length = v.norm().max(L::of(1e-9));
             (length - b.size(0), v.scale(L::one() / length))
         }
@@ -409,9 +413,9 @@ fn cylinder_field<L: Lanes>(b: &Placed<'_, L>, p: V3<L>) -> (L, V3<L>) {
 /// Two stretches at their closest points.
 #[inline(always)]
 fn round_round<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L>) {
-    let (u, v) = (half_axis(a), half_axis(b));
-    let (s, t) = closest(a.centre - b.centre, u, v);
-    let (pa, pb) = (a.centre + u.scale(s), b.centre + v.scale(t));
+    let halves = (half_length(a), half_length(b));
+    let (s, t) = closest(a.centre - b.centre, *a.axis, *b.axis, halves);
+    let (pa, pb) = (a.centre + a.axis.scale(s), b.centre + b.axis.scale(t));
     let way = pb - pa;
     let length = way.norm().max(L::of(1e-9));
     let distance = length - (a.size(0) + b.size(0));
@@ -420,21 +424,19 @@ fn round_round<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L
     sink.add(sink.near, at, normal, distance, 0);
 }
 
-/// Where on the stretches ± `u` and ± `v`, whose middles are `d` apart (first minus second), they are closest (Ericson,
-/// "Real-Time Collision Detection", 5.1.9).
+/// Where two stretches are closest (Ericson, "Real-Time Collision Detection", 5.1.9): how far along `u` and `v`, of length 1,
+/// from their middles, which are `d` apart (first minus second). Half their lengths: `a` and `b`.
 #[inline(always)]
-fn closest<L: Lanes>(d: V3<L>, u: V3<L>, v: V3<L>) -> (L, L) {
-    let (uu, vv) = (u.dot(u).max(L::of(1e-12)), v.dot(v).max(L::of(1e-12)));
+fn closest<L: Lanes>(d: V3<L>, u: V3<L>, v: V3<L>, (a, b): (L, L)) -> (L, L) {
     let (uv, ud, vd) = (u.dot(v), u.dot(d), v.dot(d));
-    let (low, high) = (-L::one(), L::one());
-    let det = uu * vv - uv * uv;
-    let crossing = det.gt(L::of(1e-6) * uu * vv);
-    let s = ((uv * vd - ud * vv) / det.max(L::of(1e-20)))
+    let det = L::one() - uv * uv;
+    let crossing = det.gt(L::of(1e-6));
+    let s = ((uv * vd - ud) / det.max(L::of(1e-20)))
         .only(crossing)
-        .clamp(low, high);
-    let t = ((uv * s + vd) / vv).clamp(low, high);
-    let s = ((uv * t - ud) / uu).clamp(low, high);
-    let t = ((uv * s + vd) / vv).clamp(low, high);
+        .clamp(-a, a);
+    let t = (uv * s + vd).clamp(-b, b);
+    let s = (uv * t - ud).clamp(-a, a);
+    let t = (uv * s + vd).clamp(-b, b);
     (s, t)
 }
 
@@ -540,12 +542,10 @@ fn round_plane<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L
 #[inline(always)]
 fn farthest<L: Lanes>(a: &Placed<'_, L>, direction: V3<L>) -> (V3<L>, L) {
     let scaled = V3::splat(a.size).times(a.turn.apply_transposed(direction));
-    let height = scaled.norm().max(L::of(1e-9));
-    let p = a.centre
-        + a.turn
-            .apply(V3::splat(a.size).times(scaled).scale(L::one() / height));
+    let inverse = L::one() / scaled.norm().max(L::of(1e-9));
+    let p = a.centre + a.turn.apply(V3::splat(a.size).times(scaled).scale(inverse));
     let longest = a.size(0).max(a.size(1)).max(a.size(2));
-    (p, longest * longest / height)
+    (p, longest * longest * inverse)
 }
 
 #[inline(always)]
@@ -687,7 +687,7 @@ fn box_box<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L>) {
     }
     let mut edge_gap = gap;
     let mut edge_normal = V3::zero();
-    let (mut edge_a, mut edge_b) = (V3::zero(), V3::zero());
+    let (mut edge_a, mut edge_b, mut edge_halves) = (V3::zero(), V3::zero(), (zero, zero));
     for i in 0..3 {
         for j in 0..3 {
             let axis = ea[i].cross(eb[j]);
@@ -702,8 +702,10 @@ fn box_box<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L>) {
             let better = L::and(found.gt(edge_gap + L::of(1e-4)), length.gt(L::of(1e-3)));
             edge_gap = L::select(better, found, edge_gap);
             edge_normal = V3::select(better, V3::select(along.lt(zero), -axis, axis), edge_normal);
-            edge_a = V3::select(better, ea[i].scale(ha[i]), edge_a);
-            edge_b = V3::select(better, eb[j].scale(hb[j]), edge_b);
+            edge_a = V3::select(better, ea[i], edge_a);
+            edge_b = V3::select(better, eb[j], edge_b);
+            edge_halves.0 = L::select(better, ha[i], edge_halves.0);
+            edge_halves.1 = L::select(better, hb[j], edge_halves.1);
         }
     }
     let by_edge = edge_gap.gt(gap);
@@ -712,7 +714,7 @@ fn box_box<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L>) {
         let direction = V3::select(by_edge, edge_normal, normal);
         let pa = a.centre + edge_middle(&ea, &ha, direction, edge_a);
         let pb = b.centre + edge_middle(&eb, &hb, -direction, edge_b);
-        let (s, t) = closest(pa - pb, edge_a, edge_b);
+        let (s, t) = closest(pa - pb, edge_a, edge_b, edge_halves);
         let (pa, pb) = (pa + edge_a.scale(s), pb + edge_b.scale(t));
         let distance = (pb - pa).dot(direction);
         let on = L::and(by_edge, sink.near);
@@ -798,7 +800,7 @@ fn with_last<L: Lanes>(axes: &[V3<L>; 3], half: &[L; 3], chosen: [L; 3]) -> ([V3
     ([first, second, last], [h0, h1, h2])
 }
 
-/// From a box's centre to the middle of the edge along `edge` that lies farthest in a direction.
+/// From a box's centre to the middle of the edge along `edge` (length 1) that lies farthest in a direction.
 #[inline(always)]
 fn edge_middle<L: Lanes>(axes: &[V3<L>; 3], half: &[L; 3], direction: V3<L>, edge: V3<L>) -> V3<L> {
     let mut at = V3::zero();
@@ -808,5 +810,5 @@ fn edge_middle<L: Lanes>(axes: &[V3<L>; 3], half: &[L; 3], direction: V3<L>, edg
         at = at + axes[i].scale(h);
     }
     // Without the part along the edge itself.
-    at - edge.scale(at.dot(edge) / edge.dot(edge).max(L::of(1e-12)))
+    at - edge.scale(at.dot(edge))
 }

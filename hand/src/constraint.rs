@@ -12,7 +12,7 @@
 )]
 
 use crate::collide::{Body, Contacts};
-use crate::dynamics::{Workspace, solve, solve_transposed};
+use crate::dynamics::{Workspace, solve, solve_transposed, whiten};
 use crate::lanes::{Lanes, V3};
 use crate::mechanism::{Mechanism, Softness};
 use crate::pairs::{Group, Pairs};
@@ -37,8 +37,9 @@ pub(crate) struct Warm<L: Lanes> {
 
 struct LimitRow<L: Lanes> {
     dof: usize,
-    start: usize,
     on: L::Mask,
+    /// 1 at the lower limit, -1 at the upper.
+    sign: L,
     yielding: L,
     target: L,
     inverse: L,
@@ -46,7 +47,10 @@ struct LimitRow<L: Lanes> {
 
 struct ContactRow<L: Lanes> {
     group: usize,
+    /// Where its entries begin in `y`.
     start: usize,
+    /// On how many coordinates of its group's support it acts: the first ones.
+    n: usize,
     on: L::Mask,
     key: L,
     /// R of the normal. Friction does not yield (R = 0): what is held does not creep.
@@ -63,12 +67,13 @@ pub(crate) struct Rows<L: Lanes> {
     /// Whitened accelerations: of dofs, then six of each object.
     pub(crate) w: Vec<L>,
     limits: Vec<LimitRow<L>>,
-    limit_y: Vec<L>,
     /// Of each dof.
     pub(crate) limit_force: Vec<L>,
     contacts: Vec<ContactRow<L>>,
     y: Vec<L>,
     y_used: usize,
+    /// The links of each side that the contact in work is on, and in which worlds.
+    chosen: [Vec<(usize, L::Mask)>; 2],
     /// By group.
     pub(crate) warm: Vec<Warm<L>>,
 }
@@ -78,11 +83,11 @@ impl<L: Lanes> Rows<L> {
         Self {
             w: vec![L::zero(); m.dofs.len() + 6 * n_objects],
             limits: Vec::new(),
-            limit_y: Vec::new(),
             limit_force: vec![L::zero(); m.dofs.len()],
             contacts: Vec::new(),
             y: Vec::new(),
             y_used: 0,
+            chosen: [Vec::new(), Vec::new()],
             warm: Vec::new(),
         }
     }
@@ -131,11 +136,10 @@ fn impedance<L: Lanes>(s: &Softness<L::Scalar>, distance: L) -> L {
 pub(crate) fn limits<L: Lanes>(
     m: &Mechanism<L::Scalar>,
     weights: &[L::Scalar],
-    w: &Workspace<L>,
+    w: &mut Workspace<L>,
     rows: &mut Rows<L>,
 ) {
     rows.limits.clear();
-    rows.limit_y.clear();
     for (k, dof) in m.dofs.iter().enumerate() {
         let Some(limit) = &dof.limit else { continue };
         let low = w.q[k] - L::splat(limit.low);
@@ -147,25 +151,11 @@ pub(crate) fn limits<L: Lanes>(
             continue;
         }
         let sign = L::select(low.lt(high), L::one(), -L::one());
-        let (start, depth) = (rows.limit_y.len(), dof.ancestors.len());
-        for _ in 0..depth {
-            rows.limit_y.push(L::zero());
-        }
-        rows.limit_y.push(sign);
-        let y = &mut rows.limit_y[start..];
-        for e in (0..=depth).rev() {
-            let j = if e == depth { k } else { dof.ancestors[e] };
-            let value = y[e];
-            let row = &w.factor[m.dofs[j].row..m.dofs[j].row + e];
-            for (f, &l) in row.iter().enumerate() {
-                y[f] -= l * value;
-            }
-        }
+        whiten(m, w, k);
+        let y = &w.whitening[dof.row..=dof.row + dof.ancestors.len()];
         let mut own = L::zero();
-        for e in 0..=depth {
-            let j = if e == depth { k } else { dof.ancestors[e] };
-            y[e] = y[e] * w.root_inverse_d[j];
-            own += y[e] * y[e];
+        for &y in y {
+            own += y * y;
         }
         let s = &limit.softness;
         let d = impedance(s, distance);
@@ -174,15 +164,12 @@ pub(crate) fn limits<L: Lanes>(
             -(L::splat(s.damping) * (sign * w.qd[k])) - L::splat(s.stiffness) * d * distance;
         let force = rows.limit_force[k].only(on);
         rows.limit_force[k] = force;
-        for e in 0..=depth {
-            let j = if e == depth { k } else { dof.ancestors[e] };
-            rows.w[j] += y[e] * force;
-        }
+        push_limit(m, k, y, sign * force, &mut rows.w);
         let inverse = L::one() / (own + yielding);
         rows.limits.push(LimitRow {
             dof: k,
-            start,
             on,
+            sign,
             yielding,
             target,
             inverse,
@@ -190,31 +177,44 @@ pub(crate) fn limits<L: Lanes>(
     }
 }
 
+/// What a force on a dof changes.
 #[inline(always)]
-fn sweep_limits<L: Lanes>(m: &Mechanism<L::Scalar>, rows: &mut Rows<L>) {
+fn push_limit<L: Lanes>(
+    m: &Mechanism<L::Scalar>,
+    k: usize,
+    column: &[L],
+    force: L,
+    accelerations: &mut [L],
+) {
+    let (own, above) = (&m.dofs[k], column.len() - 1);
+    accelerations[k] += column[above] * force;
+    for (&j, &y) in own.ancestors.iter().zip(column) {
+        accelerations[j] += y * force;
+    }
+}
+
+#[inline(always)]
+fn sweep_limits<L: Lanes>(m: &Mechanism<L::Scalar>, w: &Workspace<L>, rows: &mut Rows<L>) {
     for row in &rows.limits {
         let dof = &m.dofs[row.dof];
         let depth = dof.ancestors.len();
-        let y = &rows.limit_y[row.start..=row.start + depth];
+        let y = &w.whitening[dof.row..=dof.row + depth];
         let mut along = y[depth] * rows.w[row.dof];
         for (&j, &y) in dof.ancestors.iter().zip(y) {
             along += y * rows.w[j];
         }
         let old = rows.limit_force[row.dof];
-        let new = old - row.inverse * (row.yielding * old + along - row.target);
+        let new = old - row.inverse * (row.yielding * old + row.sign * along - row.target);
         let new = new.max(L::zero()).only(row.on);
-        let change = new - old;
         rows.limit_force[row.dof] = new;
-        rows.w[row.dof] += y[depth] * change;
-        for (&j, &y) in dof.ancestors.iter().zip(y) {
-            rows.w[j] += y * change;
-        }
+        push_limit(m, row.dof, y, row.sign * (new - old), &mut rows.w);
     }
 }
 
 /// Rows of all contacts, with the forces of the step before where the same features still touch.
 #[inline(always)]
 pub(crate) fn contact_rows<L: Lanes>(
+    m: &Mechanism<L::Scalar>,
     pairs: &Pairs<L::Scalar>,
     mobility: &[Mobility<L::Scalar>],
     w: &Workspace<L>,
@@ -225,15 +225,16 @@ pub(crate) fn contact_rows<L: Lanes>(
     rows.contacts.clear();
     rows.y_used = 0;
     let mut before = 0;
-    for (g, group) in pairs.groups.iter().enumerate() {
+    for g in 0..pairs.groups.len() {
         while before < rows.warm.len() && rows.warm[before].group < g {
             before += 1;
         }
         for s in 0..contacts.used[g] {
-            if group.torsional {
-                contact_row::<L, 4>(group, g, s, before, mobility, w, objects, contacts, rows);
+            let at = (g, s, before);
+            if pairs.groups[g].torsional {
+                contact_row::<L, 4>(m, pairs, at, mobility, w, objects, contacts, rows);
             } else {
-                contact_row::<L, 3>(group, g, s, before, mobility, w, objects, contacts, rows);
+                contact_row::<L, 3>(m, pairs, at, mobility, w, objects, contacts, rows);
             }
         }
     }
@@ -241,10 +242,9 @@ pub(crate) fn contact_rows<L: Lanes>(
 
 #[inline(always)]
 fn contact_row<L: Lanes, const D: usize>(
-    group: &Group<L::Scalar>,
-    g: usize,
-    s: usize,
-    before: usize,
+    m: &Mechanism<L::Scalar>,
+    pairs: &Pairs<L::Scalar>,
+    (g, s, before): (usize, usize, usize),
     mobility: &[Mobility<L::Scalar>],
     w: &Workspace<L>,
     objects: &[Body<L>],
@@ -252,6 +252,7 @@ fn contact_row<L: Lanes, const D: usize>(
     rows: &mut Rows<L>,
 ) {
     let (zero, one) = (L::zero(), L::one());
+    let group = &pairs.groups[g];
     let slot = &contacts.slots[g][s];
     let on = contacts.count[g].gt(L::of(s as f64 + 0.5));
     let n = V3::select(on, slot.normal, V3(zero, zero, one));
@@ -262,57 +263,78 @@ fn contact_row<L: Lanes, const D: usize>(
     let b = n.0 * n.1 * a;
     let t1 = V3(one + sign * n.0 * n.0 * a, sign * b, -(sign * n.0));
     let t2 = V3(b, sign + n.1 * n.1 * a, -n.1);
-    let (start, n_dofs, n_all) = (rows.y_used, group.dofs.len(), group.support.len());
+    let directions = [n, t1, t2];
+    let mut speed = [zero; D];
+    let (mut own, mut cross) = ([zero; D], [zero; 6]);
+    let start = rows.y_used;
+    // What no world of the register needs is left out: dofs at the end, beyond the link that is touched.
+    let mut n_dofs = 0;
+    for (i, level) in [slot.first_level, slot.second_level]
+        .into_iter()
+        .enumerate()
+    {
+        let (side, chosen) = (&group.sides[i], &mut rows.chosen[i]);
+        chosen.clear();
+        for &(of_link, link) in &side.links {
+            let here = L::and(on, (level - L::splat(of_link)).abs().lt(L::of(0.5)));
+            if L::any(here) {
+                chosen.push((link, here));
+            }
+        }
+        let Some(&(last, _)) = chosen.last() else {
+            continue;
+        };
+        let moved = |place: &usize| *place < m.links[last].chain.len();
+        let end = side.places.iter().rposition(moved).map_or(0, |e| e + 1);
+        n_dofs = n_dofs.max(end);
+        let mut turn = V3::zero();
+        let mut shift = V3::zero();
+        for &(link, here) in &*chosen {
+            turn = V3::select(here, w.motion[link][0], turn);
+            shift = V3::select(here, w.motion[link][1], shift);
+        }
+        let forth = if i == 0 { -one } else { one };
+        let (turn, shift) = (turn.scale(forth), (shift + turn.cross(p)).scale(forth));
+        for d in 0..3 {
+            speed[d] += directions[d].dot(shift);
+        }
+        if D > 3 {
+            speed[3] += n.dot(turn);
+        }
+    }
+    let n_coordinates = group.support.len() - group.sides[0].places.len();
+    let n_all = n_coordinates + n_dofs;
     rows.y_used += n_all * D;
     if rows.y.len() < rows.y_used {
         rows.y.resize(2 * rows.y_used, zero);
     }
     let (y, _) = rows.y[start..start + n_all * D].as_chunks_mut::<D>();
-    let mut speed = [zero; D];
-    for (e, &k) in group.dofs.iter().enumerate() {
-        let first = one.only(slot.first_level.gt(L::splat(group.first[e])));
-        let second = one.only(slot.second_level.gt(L::splat(group.second[e])));
-        let moves = second - first;
-        let angular = w.angular[k].scale(moves);
-        let v = angular.cross(p) + w.linear[k].scale(moves);
-        let row = &mut y[e];
-        (row[0], row[1], row[2]) = (n.dot(v), t1.dot(v), t2.dot(v));
+    let (of_objects, of_dofs) = y.split_at_mut(n_coordinates);
+    for e in 0..n_dofs {
+        let first = reach(m, w, &rows.chosen[0], group.sides[0].places[e]);
+        let second = reach(m, w, &rows.chosen[1], group.sides[1].places[e]);
+        let (turn, shift) = (second[0] - first[0], second[1] - first[1]);
+        let shift = shift + turn.cross(p);
+        let row = &mut of_dofs[e];
+        for d in 0..3 {
+            row[d] = directions[d].dot(shift);
+        }
         if D > 3 {
-            row[3] = n.dot(angular);
+            row[3] = n.dot(turn);
         }
-        for d in 0..D {
-            speed[d] += row[d] * w.qd[k];
-        }
+        add_products(row, &mut own, &mut cross);
     }
-    // L^-T from the tips on; scaled by D^-1/2 when nothing below needs it any more.
-    for e in (0..n_dofs).rev() {
-        let mut value = y[e];
-        for &(f, place) in &group.below[e] {
-            let l = w.factor[place];
-            for d in 0..D {
-                value[d] -= l * y[f][d];
-            }
-        }
-        y[e] = value;
-    }
-    let mut own = [zero; D];
-    let mut cross = [zero; 6];
-    for (e, &k) in group.dofs.iter().enumerate() {
-        let root = w.root_inverse_d[k];
-        for d in 0..D {
-            y[e][d] = y[e][d] * root;
-        }
-        add_products(&y[e], &mut own, &mut cross);
-    }
-    let mut next = n_dofs;
-    for (object, side) in [(group.first_object, -one), (group.second_object, one)] {
-        let Some(object) = object else { continue };
+    let mut next = 0;
+    for (i, side) in [-one, one].into_iter().enumerate() {
+        let Some(object) = group.sides[i].object else {
+            continue;
+        };
         let (body, mobility) = (&objects[object], &mobility[object]);
         let from_centre = p - (body.place - w.origin);
         let mut linear = [V3::zero(); D];
         let mut angular = [V3::zero(); D];
-        for (d, direction) in [n, t1, t2].into_iter().enumerate() {
-            linear[d] = direction.scale(side);
+        for d in 0..3 {
+            linear[d] = directions[d].scale(side);
             angular[d] = body.turn.apply_transposed(from_centre.cross(linear[d]));
         }
         if D > 3 {
@@ -324,10 +346,10 @@ fn contact_row<L: Lanes, const D: usize>(
             speed[d] += linear[d].dot(body.velocity) + angular[d].dot(body.spin);
             let (l, a) = (linear[d].scale(root_mass), angular[d].times(root_inertia));
             for (e, x) in [l.0, l.1, l.2, a.0, a.1, a.2].into_iter().enumerate() {
-                y[next + e][d] = x;
+                of_objects[next + e][d] = x;
             }
         }
-        for row in &y[next..next + 6] {
+        for row in &of_objects[next..next + 6] {
             add_products(row, &mut own, &mut cross);
         }
         next += 6;
@@ -370,6 +392,7 @@ fn contact_row<L: Lanes, const D: usize>(
     rows.contacts.push(ContactRow {
         group: g,
         start,
+        n: n_all,
         on,
         key,
         yielding,
@@ -378,6 +401,33 @@ fn contact_row<L: Lanes, const D: usize>(
         cross,
         force,
     });
+}
+
+/// What a wrench on one side is to the dof at a place of its chain: moment and force at the origin.
+#[inline(always)]
+fn reach<L: Lanes>(
+    m: &Mechanism<L::Scalar>,
+    w: &Workspace<L>,
+    chosen: &[(usize, L::Mask)],
+    place: usize,
+) -> [V3<L>; 2] {
+    let mut found = [V3::zero(); 2];
+    for (i, &(link, here)) in chosen.iter().enumerate() {
+        let link = &m.links[link];
+        // A link nearer to the root has no such dof, and there it stays 0.
+        if place < link.chain.len() {
+            let own = w.reach[link.reach + place];
+            found = if i == 0 {
+                own
+            } else {
+                [
+                    V3::select(here, own[0], found[0]),
+                    V3::select(here, own[1], found[1]),
+                ]
+            };
+        }
+    }
+    found
 }
 
 /// Adds a column's part of y_i · y_i and y_i · y_j.
@@ -466,21 +516,21 @@ pub(crate) fn sweep<L: Lanes>(
     m: &Mechanism<L::Scalar>,
     pairs: &Pairs<L::Scalar>,
     iterations: usize,
+    w: &Workspace<L>,
     rows: &mut Rows<L>,
 ) {
     for _ in 0..iterations {
         for row in &mut rows.contacts {
             let group = &pairs.groups[row.group];
-            let n = group.support.len();
             if group.torsional {
-                let y = &rows.y[row.start..row.start + 4 * n];
+                let y = &rows.y[row.start..row.start + 4 * row.n];
                 sweep_contact::<L, 4>(group, y, row, &mut rows.w);
             } else {
-                let y = &rows.y[row.start..row.start + 3 * n];
+                let y = &rows.y[row.start..row.start + 3 * row.n];
                 sweep_contact::<L, 3>(group, y, row, &mut rows.w);
             }
         }
-        sweep_limits(m, rows);
+        sweep_limits(m, w, rows);
     }
     rows.warm.clear();
     for row in &rows.contacts {

@@ -42,6 +42,12 @@ pub(crate) struct Workspace<L: Lanes> {
     pub(crate) factor: Vec<L>,
     pub(crate) inverse_d: Vec<L>,
     pub(crate) root_inverse_d: Vec<L>,
+    /// D^-½ L^-ᵀ by columns: what a force on a dof is to its ancestors and itself, in the dof's row (n_mass).
+    pub(crate) whitening: Vec<L>,
+    /// The same of a wrench on a link, moment and force at the origin: its effect on each dof of the link's chain (n_reach).
+    pub(crate) reach: Vec<[V3<L>; 2]>,
+    /// Velocities of links: turn, and translation at the origin (n_links).
+    pub(crate) motion: Vec<[V3<L>; 2]>,
     /// Frames of what tendons wrap around (n_wraps).
     pub(crate) wrap_place: Vec<V3<L>>,
     pub(crate) wrap_turn: Vec<M3<L>>,
@@ -78,6 +84,9 @@ impl<L: Lanes> Workspace<L> {
             factor: vec![z; m.n_mass],
             inverse_d: vec![z; n_dofs],
             root_inverse_d: vec![z; n_dofs],
+            whitening: vec![z; m.n_mass],
+            reach: vec![[v; 2]; m.n_reach],
+            motion: vec![[v; 2]; n_links],
             wrap_place: vec![v; m.wraps.len()],
             wrap_turn: vec![unit; m.wraps.len()],
             length: vec![z; n_tendons],
@@ -292,6 +301,65 @@ pub(crate) fn factorize<L: Lanes>(m: &Mechanism<L::Scalar>, w: &mut Workspace<L>
             }
             own[d] = ratio;
         }
+    }
+}
+
+/// Dof k's column of D^-½ L^-ᵀ, into `whitening`.
+#[inline(always)]
+pub(crate) fn whiten<L: Lanes>(m: &Mechanism<L::Scalar>, w: &mut Workspace<L>, k: usize) {
+    let dof = &m.dofs[k];
+    let depth = dof.ancestors.len();
+    let column = &mut w.whitening[dof.row..=dof.row + depth];
+    column[..depth].fill(L::zero());
+    column[depth] = L::one();
+    for e in (0..=depth).rev() {
+        let j = if e == depth { k } else { dof.ancestors[e] };
+        let value = column[e];
+        let row = &w.factor[m.dofs[j].row..m.dofs[j].row + e];
+        for (f, &l) in row.iter().enumerate() {
+            column[f] -= l * value;
+        }
+        column[e] = value * w.root_inverse_d[j];
+    }
+}
+
+/// What wrenches on links are to the dofs, and how fast links move.
+#[inline(always)]
+pub(crate) fn reaches<L: Lanes>(m: &Mechanism<L::Scalar>, w: &mut Workspace<L>) {
+    for k in 0..m.dofs.len() {
+        whiten(m, w, k);
+    }
+    w.motion[0] = [V3::zero(); 2];
+    for (b, link) in m.links.iter().enumerate() {
+        if b == 0 {
+            continue;
+        }
+        let parent = &m.links[link.parent];
+        let (above, own) = w.reach.split_at_mut(link.reach);
+        let own = &mut own[..link.chain.len()];
+        let above = &above[parent.reach..parent.reach + parent.chain.len()];
+        for (e, own) in own.iter_mut().enumerate() {
+            let mut sum = if e < above.len() {
+                above[e]
+            } else {
+                [V3::zero(); 2]
+            };
+            for k in link.dofs.clone() {
+                let dof = &m.dofs[k];
+                if e <= dof.ancestors.len() {
+                    let x = w.whitening[dof.row + e];
+                    sum[0] = sum[0] + w.angular[k].scale(x);
+                    sum[1] = sum[1] + w.linear[k].scale(x);
+                }
+            }
+            *own = sum;
+        }
+        let [mut turn, mut shift] = w.motion[link.parent];
+        for k in link.dofs.clone() {
+            turn = turn + w.angular[k].scale(w.qd[k]);
+            shift = shift + w.linear[k].scale(w.qd[k]);
+        }
+        w.motion[b] = [turn, shift];
     }
 }
 

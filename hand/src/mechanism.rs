@@ -14,6 +14,8 @@ pub(crate) struct Mechanism<T> {
     pub(crate) dofs: Vec<Dof<T>>,
     /// Entries of the mass matrix that can differ from 0: row k holds `ancestors[k]`, then k itself.
     pub(crate) n_mass: usize,
+    /// Dofs of the chains of all links, together.
+    pub(crate) n_reach: usize,
     /// The link whose origin world vectors are measured from.
     pub(crate) origin: usize,
     pub(crate) wraps: Vec<Wrap<T>>,
@@ -48,6 +50,8 @@ pub(crate) struct Link<T> {
     pub(crate) dofs: std::ops::Range<usize>,
     /// Dofs that move it, from the root on.
     pub(crate) chain: Vec<usize>,
+    /// Where a table of all chains has its chain.
+    pub(crate) reach: usize,
     /// How many links lie between it and the world.
     pub(crate) level: usize,
 }
@@ -219,6 +223,7 @@ impl<T: Scalar> Mechanism<T> {
             links: Vec::new(),
             dofs: Vec::new(),
             n_mass: 0,
+            n_reach: 0,
             origin: 0,
             wraps: Vec::new(),
             tendons: Vec::new(),
@@ -367,6 +372,7 @@ impl<T: Scalar> Mechanism<T> {
             inertia: [T::of(0.0); 6],
             dofs: 0..0,
             chain: Vec::new(),
+            reach: 0,
             level: 0,
         };
         self.links.push(still.clone());
@@ -423,12 +429,15 @@ impl<T: Scalar> Mechanism<T> {
                     .iter()
                     .zip(identity().0)
                     .any(|(a, b)| (a - b).abs() > 1e-12);
+                let reach = self.n_reach;
+                self.n_reach += chain.len();
                 self.links.push(Link {
                     parent,
                     pos: at.pos.map(T::of),
                     turn: turned.then(|| at.turn.0.map(T::of)),
                     dofs: first..self.dofs.len(),
                     chain,
+                    reach,
                     level: self.links[parent].level + 1,
                     ..still.clone()
                 });

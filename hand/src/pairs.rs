@@ -56,25 +56,28 @@ pub(crate) struct Bundle<T> {
 /// Pairs whose contacts act on the same dofs in the same way.
 #[derive(Clone, Debug)]
 pub(crate) struct Group<T> {
-    /// Dofs that a contact may act on, ascending.
-    pub(crate) dofs: Vec<usize>,
-    /// The same, then the coordinates of its objects: what a row's entries stand for.
+    /// The first and the second shape's.
+    pub(crate) sides: [Side<T>; 2],
+    /// Coordinates of its objects, then the dofs that a contact may act on, ascending: what a row's entries stand for.
     pub(crate) support: Vec<usize>,
-    /// The level from which on each dof moves the first side, and the second; infinite where it never does.
-    pub(crate) first: Vec<T>,
-    pub(crate) second: Vec<T>,
-    /// For each, the dofs below it: their places in `dofs`, and where the mass matrix's factor couples the two.
-    pub(crate) below: Vec<Vec<(usize, usize)>>,
-    pub(crate) first_object: Option<usize>,
-    pub(crate) second_object: Option<usize>,
-    /// The branches of the body that touch, counted from 0.
-    pub(crate) touching: [Option<usize>; 2],
     /// Whether contacts resist turning around their normal.
     pub(crate) torsional: bool,
     /// Sliding friction; torsional friction in metres.
     pub(crate) friction: [T; 2],
     pub(crate) softness: Softness<T>,
     pub(crate) margin: T,
+}
+
+/// Who one shape of each pair of a group belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Side<T> {
+    pub(crate) object: Option<usize>,
+    /// The branch of the body, counted from 0.
+    pub(crate) branch: Option<usize>,
+    /// Links of that branch with their levels, from the root on.
+    pub(crate) links: Vec<(T, usize)>,
+    /// The place on the branch's chain of each dof of the group; beyond its end for one that moves the other side only.
+    pub(crate) places: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -302,62 +305,49 @@ fn group<T: Scalar>(
     second: Owner,
     contact: &Contact,
 ) -> Group<T> {
-    let chain = |owner| match owner {
-        Owner::Link(link) => {
-            let tip = branches.iter().rposition(|b| *b == branches[link]);
-            m.links[tip.expect("the link itself is on it")]
-                .chain
-                .clone()
+    let links = |owner: Owner| -> Vec<usize> {
+        match owner {
+            Owner::Link(link) => (0..m.links.len())
+                .filter(|other| branches[*other] == branches[link])
+                .collect(),
+            _ => Vec::new(),
         }
-        _ => Vec::new(),
     };
-    let (a, b) = (chain(first), chain(second));
-    let mut dofs: Vec<usize> = a.iter().chain(&b).copied().collect();
+    let chain = |owner| {
+        links(owner)
+            .last()
+            .map_or(&[][..], |tip| &m.links[*tip].chain)
+    };
+    let mut dofs: Vec<usize> = [chain(first), chain(second)].concat();
     dofs.sort_unstable();
     dofs.dedup();
-    let levels = |chain: &[usize]| {
-        let level = |k: &usize| match chain.contains(k) {
-            true => T::of(m.links[m.dofs[*k].link].level as f64 - 0.5),
-            false => T::of(f64::INFINITY),
-        };
-        dofs.iter().map(level).collect()
+    let side = |owner| {
+        let place = |k: &usize| chain(owner).iter().position(|own| own == k);
+        Side {
+            object: match owner {
+                Owner::Object(object) => Some(object),
+                _ => None,
+            },
+            branch: match owner {
+                Owner::Link(link) => branches[link].checked_sub(1),
+                _ => None,
+            },
+            links: links(owner)
+                .into_iter()
+                .map(|link| (T::of(m.links[link].level as f64), link))
+                .collect(),
+            places: dofs
+                .iter()
+                .map(|k| place(k).unwrap_or(usize::MAX))
+                .collect(),
+        }
     };
-    let object = |owner| match owner {
-        Owner::Object(object) => Some(object),
-        _ => None,
-    };
-    let coordinates = [object(first), object(second)];
-    let coordinates = coordinates
-        .into_iter()
-        .flatten()
-        .map(|o| m.dofs.len() + 6 * o);
-    let support = dofs
-        .iter()
-        .copied()
-        .chain(coordinates.flat_map(|at| at..at + 6));
+    let sides = [side(first), side(second)];
+    let objects = sides.iter().filter_map(|side| side.object);
+    let coordinates = objects.flat_map(|o| m.dofs.len() + 6 * o..m.dofs.len() + 6 * (o + 1));
     Group {
-        support: support.collect(),
-        first: levels(&a),
-        second: levels(&b),
-        below: dofs
-            .iter()
-            .map(|k| {
-                dofs.iter()
-                    .enumerate()
-                    .filter_map(|(e, below)| {
-                        let depth = m.dofs[*below].ancestors.iter().position(|a| a == k)?;
-                        Some((e, m.dofs[*below].row + depth))
-                    })
-                    .collect()
-            })
-            .collect(),
-        dofs: dofs.clone(),
-        first_object: object(first),
-        second_object: object(second),
-        touching: [first, second].map(|owner| match owner {
-            Owner::Link(link) => branches[link].checked_sub(1),
-            _ => None,
-        }),
+        support: coordinates.chain(dofs.iter().copied()).collect(),
+        sides,
         torsional: contact.dimensions >= 4,
         friction: [
             T::of(if contact.dimensions == 1 {

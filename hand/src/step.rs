@@ -3,10 +3,10 @@
 use crate::collide::{Body, Contacts, collide};
 use crate::constraint::{Mobility, Rows, accelerations, contact_rows, limits, start, sweep};
 use crate::dynamics::{
-    Workspace, bias, factorize, inertia, kinematics, mass_matrix, point, solve_transposed,
+    Workspace, bias, factorize, inertia, kinematics, mass_matrix, point, reaches, solve_transposed,
 };
 use crate::lanes::{Lanes, M3, Scalar, V3};
-use crate::mechanism::Mechanism;
+use crate::mechanism::{Inside, Mechanism, Place};
 use crate::muscle::{activation_rate, tension};
 use crate::pairs::Pairs;
 use crate::scene::{Options, Scene};
@@ -16,6 +16,8 @@ use crate::tendon::tendons;
 #[derive(Clone, Debug)]
 pub(crate) struct Tables<T> {
     pub(crate) mechanism: Mechanism<T>,
+    /// Where each body lies in its link.
+    pub(crate) places: Vec<(String, Place)>,
     pub(crate) pairs: Pairs<T>,
     pub(crate) mobility: Vec<Mobility<T>>,
     /// How easily each dof is moved with all joints at 0: 1 / inertia (n_dofs).
@@ -25,7 +27,9 @@ pub(crate) struct Tables<T> {
 
 impl<T: Scalar> Tables<T> {
     pub(crate) fn new(scene: &Scene) -> Self {
-        let mechanism = Mechanism::<T>::new(&scene.model, scene.parameters);
+        let (mechanism, places) =
+            Mechanism::with_places(&scene.model, scene.parameters, Inside::Exact);
+        // In double precision, whatever T is.
         let (dof_weights, link_weights) =
             weights(&Mechanism::<f64>::new(&scene.model, scene.parameters));
         let pairs = Pairs::new(scene, &mechanism, &link_weights);
@@ -37,6 +41,7 @@ impl<T: Scalar> Tables<T> {
         Self {
             mobility: mobility.collect(),
             mechanism,
+            places,
             pairs,
             dof_weights: dof_weights.into_iter().map(T::of).collect(),
             options: scene.options,
@@ -128,14 +133,18 @@ pub(crate) fn step<L: Lanes>(t: &Tables<L::Scalar>, r: &mut Register<L>) {
     forces(m, &mut r.w, h);
     start(m, &t.mobility, &r.w, &mut r.rows);
     if t.options.limits {
-        limits(m, &t.dof_weights, &r.w, &mut r.rows);
+        limits(m, &t.dof_weights, &mut r.w, &mut r.rows);
     }
     if t.options.contacts {
         for body in &mut r.objects {
             body.turn = M3::of_quat(body.quat);
         }
         collide(&t.pairs, &r.w, &r.objects, &mut r.contacts);
+        if r.contacts.used.iter().any(|used| *used > 0) {
+            reaches(m, &mut r.w);
+        }
         contact_rows(
+            m,
             &t.pairs,
             &t.mobility,
             &r.w,
@@ -144,7 +153,7 @@ pub(crate) fn step<L: Lanes>(t: &Tables<L::Scalar>, r: &mut Register<L>) {
             &mut r.rows,
         );
     }
-    sweep(m, &t.pairs, t.options.iterations, &mut r.rows);
+    sweep(m, &t.pairs, t.options.iterations, &r.w, &mut r.rows);
     accelerations(m, &mut r.w, &r.rows);
     integrate(t, r, h);
 }

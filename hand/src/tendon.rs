@@ -14,9 +14,6 @@ use crate::lanes::{Lanes, M3, Scalar as _, V3};
 use crate::math::{add, cross, dot, norm, scale, sub, unit};
 use crate::mechanism::{Around, Inside, Lever, Mechanism, Span, Wrap};
 
-/// The most dofs that one tendon may cross.
-pub(crate) const MAX_TENDON_DOFS: usize = 32;
-
 /// Fills `length`, `stretch` and `arms` of a workspace whose links are placed.
 #[inline(always)]
 pub(crate) fn tendons<L: Lanes>(m: &Mechanism<L::Scalar>, w: &mut Workspace<L>) {
@@ -40,20 +37,22 @@ pub(crate) fn place_wraps<L: Lanes>(m: &Mechanism<L::Scalar>, w: &mut Workspace<
 pub(crate) fn path<L: Lanes>(m: &Mechanism<L::Scalar>, w: &mut Workspace<L>, i: usize) {
     let tendon = &m.tendons[i];
     let mut length = L::splat(tendon.fixed_length);
-    let mut arms = [L::zero(); MAX_TENDON_DOFS];
+    let mut all_arms = std::mem::take(&mut w.arms);
+    let arms = &mut all_arms[tendon.arms..tendon.arms + tendon.dofs.len()];
+    arms.fill(L::zero());
     for span in &tendon.spans {
         let way = way(m, w, span);
-        length += straight(w, &span.before, way.from, way.first, &mut arms);
+        length += straight(w, &span.before, way.from, way.first, arms);
         if span.around.is_some() {
             length += way.arc;
-            length += straight(w, &span.after, way.last, way.to, &mut arms);
+            length += straight(w, &span.after, way.last, way.to, arms);
         }
     }
     let mut stretch = L::zero();
-    for (place, &k) in tendon.dofs.iter().enumerate() {
-        w.arms[tendon.arms + place] = arms[place];
-        stretch += arms[place] * w.qd[k];
+    for (&arm, &k) in arms.iter().zip(&tendon.dofs) {
+        stretch += arm * w.qd[k];
     }
+    w.arms = all_arms;
     w.length[i] = length;
     w.stretch[i] = stretch;
 }
@@ -181,7 +180,7 @@ fn straight<L: Lanes>(
     levers: &[Lever],
     from: V3<L>,
     to: V3<L>,
-    arms: &mut [L; MAX_TENDON_DOFS],
+    arms: &mut [L],
 ) -> L {
     let way = to - from;
     let length = way.norm();
@@ -192,7 +191,7 @@ fn straight<L: Lanes>(
     let moment = from.cross(e);
     for lever in levers {
         let change = w.angular[lever.dof].dot(moment) + w.linear[lever.dof].dot(e);
-        let arm = &mut arms[lever.place % MAX_TENDON_DOFS];
+        let arm = &mut arms[lever.place];
         *arm = if lever.end {
             *arm + change
         } else {
@@ -513,3 +512,6 @@ fn mujoco_contact(sphere: bool, r: f64, q0: [f64; 3], q1: [f64; 3]) -> Option<[f
         scale(y, r * libm::sin(turned)),
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,13 +113,12 @@ impl Neg for F32x16 {
     }
 }
 
-/// A method of the trait that is one instruction of each width.
+/// Methods of the trait, each an instruction or two.
 macro_rules! instructions {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty { $body:expr })*) => {
+    ($(fn $name:ident($($arg:ident $(: $ty:ty)?),*) $(-> $out:ty)? { $body:expr })*) => {
         $(
-            $(#[$doc])*
             #[inline(always)]
-            fn $name($($arg: $ty),*) -> $out {
+            fn $name($($arg $(: $ty)?),*) $(-> $out)? {
                 // SAFETY: the type exists only where the processor has the instructions; slices are cut to the width first.
                 unsafe { $body }
             }
@@ -131,54 +130,22 @@ impl Lanes for F32x8 {
     type Mask = __m256;
     type Scalar = f32;
     const N: usize = 8;
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm256_sqrt_ps(self.0) })
-    }
-    #[inline(always)]
-    fn store(self, to: &mut [f32]) {
-        // SAFETY: the slice is cut to the width first.
-        unsafe { _mm256_storeu_ps(to[..8].as_mut_ptr(), self.0) }
-    }
     instructions! {
         fn splat(x: f32) -> Self { Self(_mm256_set1_ps(x)) }
         fn load(from: &[f32]) -> Self { Self(_mm256_loadu_ps(from[..8].as_ptr())) }
+        fn store(self, to: &mut [f32]) { _mm256_storeu_ps(to[..8].as_mut_ptr(), self.0) }
+        fn sqrt(self) -> Self { Self(_mm256_sqrt_ps(self.0)) }
+        fn abs(self) -> Self { Self(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0)) }
+        fn round(self) -> Self { Self(_mm256_round_ps::<NEAREST>(self.0)) }
+        fn min(self, o: Self) -> Self { Self(_mm256_min_ps(self.0, o.0)) }
+        fn max(self, o: Self) -> Self { Self(_mm256_max_ps(self.0, o.0)) }
+        fn lt(self, o: Self) -> __m256 { _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, o.0) }
+        fn le(self, o: Self) -> __m256 { _mm256_cmp_ps::<_CMP_LE_OQ>(self.0, o.0) }
         fn select(mask: __m256, yes: Self, no: Self) -> Self { Self(_mm256_blendv_ps(no.0, yes.0, mask)) }
         fn and(a: __m256, b: __m256) -> __m256 { _mm256_and_ps(a, b) }
         fn or(a: __m256, b: __m256) -> __m256 { _mm256_or_ps(a, b) }
         fn not(a: __m256) -> __m256 { _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1))) }
         fn any(a: __m256) -> bool { _mm256_movemask_ps(a) != 0 }
-    }
-    #[inline(always)]
-    fn abs(self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
-    }
-    #[inline(always)]
-    fn round(self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm256_round_ps::<NEAREST>(self.0) })
-    }
-    #[inline(always)]
-    fn min(self, o: Self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm256_min_ps(self.0, o.0) })
-    }
-    #[inline(always)]
-    fn max(self, o: Self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm256_max_ps(self.0, o.0) })
-    }
-    #[inline(always)]
-    fn lt(self, o: Self) -> __m256 {
-        // SAFETY: the type exists only where the processor has the instruction.
-        unsafe { _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, o.0) }
-    }
-    #[inline(always)]
-    fn le(self, o: Self) -> __m256 {
-        // SAFETY: the type exists only where the processor has the instruction.
-        unsafe { _mm256_cmp_ps::<_CMP_LE_OQ>(self.0, o.0) }
     }
 }
 
@@ -186,19 +153,17 @@ impl Lanes for F32x16 {
     type Mask = __mmask16;
     type Scalar = f32;
     const N: usize = 16;
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm512_sqrt_ps(self.0) })
-    }
-    #[inline(always)]
-    fn store(self, to: &mut [f32]) {
-        // SAFETY: the slice is cut to the width first.
-        unsafe { _mm512_storeu_ps(to[..16].as_mut_ptr(), self.0) }
-    }
     instructions! {
         fn splat(x: f32) -> Self { Self(_mm512_set1_ps(x)) }
         fn load(from: &[f32]) -> Self { Self(_mm512_loadu_ps(from[..16].as_ptr())) }
+        fn store(self, to: &mut [f32]) { _mm512_storeu_ps(to[..16].as_mut_ptr(), self.0) }
+        fn sqrt(self) -> Self { Self(_mm512_sqrt_ps(self.0)) }
+        fn abs(self) -> Self { Self(_mm512_abs_ps(self.0)) }
+        fn round(self) -> Self { Self(_mm512_roundscale_ps::<NEAREST>(self.0)) }
+        fn min(self, o: Self) -> Self { Self(_mm512_min_ps(self.0, o.0)) }
+        fn max(self, o: Self) -> Self { Self(_mm512_max_ps(self.0, o.0)) }
+        fn lt(self, o: Self) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, o.0) }
+        fn le(self, o: Self) -> __mmask16 { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(self.0, o.0) }
         fn select(mask: __mmask16, yes: Self, no: Self) -> Self { Self(_mm512_mask_blend_ps(mask, no.0, yes.0)) }
     }
     #[inline(always)]
@@ -216,35 +181,5 @@ impl Lanes for F32x16 {
     #[inline(always)]
     fn any(a: __mmask16) -> bool {
         a != 0
-    }
-    #[inline(always)]
-    fn abs(self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm512_abs_ps(self.0) })
-    }
-    #[inline(always)]
-    fn round(self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm512_roundscale_ps::<NEAREST>(self.0) })
-    }
-    #[inline(always)]
-    fn min(self, o: Self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm512_min_ps(self.0, o.0) })
-    }
-    #[inline(always)]
-    fn max(self, o: Self) -> Self {
-        // SAFETY: the type exists only where the processor has the instruction.
-        Self(unsafe { _mm512_max_ps(self.0, o.0) })
-    }
-    #[inline(always)]
-    fn lt(self, o: Self) -> __mmask16 {
-        // SAFETY: the type exists only where the processor has the instruction.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, o.0) }
-    }
-    #[inline(always)]
-    fn le(self, o: Self) -> __mmask16 {
-        // SAFETY: the type exists only where the processor has the instruction.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(self.0, o.0) }
     }
 }

@@ -1,55 +1,85 @@
 //! `bench`: microseconds of processor time for one step of one world.
 
+use std::time::Instant;
+
 use hand::batch::{Batch, Width};
-use hand::scenes;
+use hand::scenes::{self, Example};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 
 /// Steps between new starts, so that every block sees the same mix of states.
-const STEPS_PER_BLOCK: usize = 125;
+const STEPS_PER_BLOCK: usize = 130;
 /// Steps of one call, as an environment makes them.
 const STEPS_PER_CALL: usize = 10;
 
-/// Measures every scene at a width; the median over blocks.
-pub(crate) fn run(width: Width, seconds: f64, seed: u64) -> Result<Value, String> {
+/// Measures every scene at a width; the median over blocks. With more threads than one, half of the blocks run on all of them:
+/// the speed-up is in time on the wall.
+pub(crate) fn run(width: Width, threads: usize, seconds: f64, seed: u64) -> Result<Value, String> {
     let mut figures = Map::new();
     figures.insert("lanes".to_owned(), json!(width.lanes()));
+    figures.insert("threads".to_owned(), json!(threads));
     for name in scenes::NAMES {
-        let n = 64;
+        let n = 64 * threads;
         let example = scenes::example(name, n, seed).expect("a name of the list");
         let mut batch = Batch::with_width(&example.scene, n, width).map_err(|e| e.to_string())?;
-        let (mut blocks, mut contacts, mut counts) = (Vec::new(), 0, 0);
-        let begin = cpu_secs();
-        while blocks.len() < 5 || cpu_secs() - begin < seconds {
-            for (world, (start, control)) in
-                example.starts.iter().zip(&example.controls).enumerate()
-            {
-                batch.set_state(world, start);
-                batch.control_mut(world).copy_from(control);
-            }
-            let before = cpu_secs();
-            for _ in 0..STEPS_PER_BLOCK.div_ceil(STEPS_PER_CALL) {
-                batch.step(STEPS_PER_CALL, 1);
-            }
-            let steps = STEPS_PER_BLOCK.div_ceil(STEPS_PER_CALL) * STEPS_PER_CALL;
-            blocks.push((cpu_secs() - before) / (steps * n) as f64 * 1e6);
+        let (mut cpu, mut alone, mut together) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut contacts, mut counts) = (0, 0);
+        while cpu.len() < 5 || cpu.iter().sum::<f64>() < seconds {
+            restart(&mut batch, &example);
+            let (cpu_before, before) = (cpu_secs(), Instant::now());
+            block(&mut batch, 1);
+            cpu.push(cpu_secs() - cpu_before);
+            alone.push(before.elapsed().as_secs_f64());
             contacts += (0..n).map(|w| batch.contacts(w)).sum::<usize>();
             counts += n;
             if let Some(world) = batch.diverged().first() {
                 return Err(format!("scene {name}: world {world} diverged"));
             }
+            if threads > 1 {
+                restart(&mut batch, &example);
+                let before = Instant::now();
+                block(&mut batch, threads);
+                together.push(before.elapsed().as_secs_f64());
+            }
         }
-        blocks.sort_by(f64::total_cmp);
-        let median = blocks[blocks.len() / 2];
-        figures.insert(format!("{name}_us"), json!((median * 1e3).round() / 1e3));
+        let microseconds = median(cpu) / (STEPS_PER_BLOCK * n) as f64 * 1e6;
+        figures.insert(
+            format!("{name}_us"),
+            json!((microseconds * 1e3).round() / 1e3),
+        );
         figures.insert(
             format!("{name}_contacts"),
             json!((contacts * 10 / counts) as f64 / 10.0),
         );
+        if threads > 1 {
+            let speedup = median(alone) / median(together);
+            figures.insert(
+                format!("{name}_speedup"),
+                json!((speedup * 1e3).round() / 1e3),
+            );
+        }
     }
     Ok(Value::Object(figures))
+}
+
+fn restart(batch: &mut Batch, example: &Example) {
+    for (world, (start, control)) in example.starts.iter().zip(&example.controls).enumerate() {
+        batch.set_state(world, start);
+        batch.control_mut(world).copy_from(control);
+    }
+}
+
+fn block(batch: &mut Batch, threads: usize) {
+    for _ in 0..STEPS_PER_BLOCK / STEPS_PER_CALL {
+        batch.step(STEPS_PER_CALL, threads);
+    }
+}
+
+fn median(mut list: Vec<f64>) -> f64 {
+    list.sort_by(f64::total_cmp);
+    list[list.len() / 2]
 }
 
 /// Random excitation for a long time: muscles off or at random, the root jumping, over a cube and a cup. Counts the worlds that

@@ -54,6 +54,9 @@ enum Command {
         /// Worlds at a time: 1, 8 or 16; by default as many as the processor can.
         #[arg(long)]
         lanes: Option<usize>,
+        /// Times with this many threads as well, as many worlds for each as one has alone: the speed-up on the wall.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+        threads: u16,
         /// Processor time for each scene, in seconds.
         #[arg(long, value_name = "S", default_value_t = 3.0)]
         seconds: f64,
@@ -108,6 +111,7 @@ enum Failure {
 
 fn bench(
     lanes: Option<usize>,
+    threads: u16,
     seconds: f64,
     seed: u64,
     soak: Option<u64>,
@@ -123,7 +127,7 @@ fn bench(
     };
     let figures = match soak {
         Some(world_steps) => bench::soak(world_steps, seed),
-        None => bench::run(width, seconds, seed),
+        None => bench::run(width, usize::from(threads), seconds, seed),
     }
     .map_err(Failure::Input)?;
     if json {
@@ -143,11 +147,12 @@ fn main() -> ExitCode {
         }
         Command::Bench {
             lanes,
+            threads,
             seconds,
             seed,
             soak,
             json,
-        } => ("bench", bench(lanes, seconds, seed, soak, json)),
+        } => ("bench", bench(lanes, threads, seconds, seed, soak, json)),
         Command::Import { xml, out } => ("import", import(&xml, out.as_deref())),
         Command::Plot {
             muscle,
