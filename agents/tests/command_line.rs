@@ -326,7 +326,7 @@ fn physics_does_not_depend_on_workers_and_can_be_repeated() {
 
 const HAND: &str = "schema = \"habitus.hand_task/1\"\nname = \"Pose\"\nhand = \"myohand\"\n";
 
-/// Hands are recorded many at a time; that changes no byte, and they stand in one store with houses.
+/// Hands are recorded many at a time; that changes no byte.
 #[test]
 fn hands_are_recorded_and_repeated_like_houses() {
     let place = Place::new();
@@ -361,7 +361,7 @@ fn hands_are_recorded_and_repeated_like_houses() {
     );
     assert!(text.contains("   1 to   10. reward"), "{text}");
 
-    let both = ["room.toml", "pose.toml", "rapier.toml"];
+    let both = ["pose.toml", "rapier.toml"];
     run("both", &both, &["--episodes", "7", "--max-steps", "5"]);
     let verified = place.json(&["rollout", "verify", "both"]);
     assert_eq!(
@@ -528,6 +528,10 @@ fn wrong_input_is_exit_code_2_with_expected_and_found() {
     check(
         &run(&["room.toml", "--policy", "scripted"]),
         &["policy scripted is for hands, and \"One room\" is a house"],
+    );
+    check(
+        &run(&["room.toml", "pose.toml"]),
+        &["found both: \"One room\" and \"Pose\""],
     );
     check(
         &run(&["pose.toml", "--fidelity", "symbolic"]),

@@ -96,6 +96,7 @@ pub fn record(
     for scenario in &plan.scenarios {
         plan.settings.suits(scenario)?;
     }
+    plan.of_one_kind()?;
     let identity = plan.identity();
     let mut writer = Writer::open(dir, &identity)?;
     for scenario in &plan.scenarios {
@@ -167,8 +168,21 @@ impl Plan {
     }
 
     fn has_hands(&self) -> bool {
-        let is_hand = |s: &ScenarioFile| matches!(s, ScenarioFile::Hand(_));
         self.scenarios.iter().any(is_hand)
+    }
+
+    /// Actions in houses are texts, those of hands are numbers, and a store holds one or the other.
+    fn of_one_kind(&self) -> Result<(), RolloutError> {
+        let hand = self.scenarios.iter().find(|s| is_hand(s));
+        let house = self.scenarios.iter().find(|s| !is_hand(s));
+        match (hand, house) {
+            (Some(hand), Some(house)) => Err(RolloutError::Unsuited(format!(
+                "expected houses or hands in one store, found both: \"{}\" and \"{}\"",
+                house.name(),
+                hand.name()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// How many episodes a worker makes at a time: houses one after the other, hands many together.
@@ -207,4 +221,8 @@ impl Plan {
             .filter(|&i| self.part.has(i) && !writer.contains(identity, i))
             .collect()
     }
+}
+
+fn is_hand(scenario: &ScenarioFile) -> bool {
+    matches!(scenario, ScenarioFile::Hand(_))
 }
