@@ -32,7 +32,10 @@ def main():
         ("python", sys.version.split()[0], sys.version_info >= (3, 9), "install Python 3.9 or later"),
         ("pip", found(importlib.util.find_spec("pip")), bool(importlib.util.find_spec("pip")), "apt-get install python3-pip"),
         ("GPU", gpu(), True, ""),
-        ("display", os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "none", True, ""),
+        ("display", os.environ.get("DISPLAY") or "none (the editor takes pictures: --screenshot)", True, ""),
+        gui("editor's pictures", parts.missing_for_pictures()),
+        gui("editor's window", parts.missing_for_window()),
+        gui("editor's window test", parts.missing_for_gui_test()),
     ]
     titles = [(name, part[0]) for name, part in parts.PARTS.items() if name not in parts.FOR_TESTS]
     for name, title in [*titles, ("jargon", "second general text")]:
@@ -47,6 +50,13 @@ def main():
 
 def found(there):
     return "present" if there else "missing"
+
+
+def gui(what, missing):
+    """A machine without a display lacks nothing: what is missing is named, and is no fault."""
+    if not missing:
+        return (what, "can run", True, "")
+    return (what, f"lacks {' '.join(missing)} (./habitus setup --gui)", True, "")
 
 
 def cpu_flags():

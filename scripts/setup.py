@@ -2,6 +2,7 @@
 """Fetch what habitus needs and cannot ship: libtorch, a language model, general English text.
 
     python3 scripts/setup.py [--only NAME]…      idempotent; needs python3 and pip
+    python3 scripts/setup.py --gui               what the editor's window and its test need, from Debian
 
 Everything comes from pip or apt by name and is checked against the sha256 below before a byte of it is used. It is
 unpacked beside its final place and moved there whole, so a part is either complete or absent. The cache folder is shared
@@ -9,6 +10,7 @@ between checkouts: $HABITUS_CACHE, else $XDG_CACHE_HOME/habitus, else ~/.cache/h
 """
 
 import argparse
+import ctypes
 import gzip
 import hashlib
 import importlib.util
@@ -84,7 +86,13 @@ JARGON = ("jargon-text", "4.4.7-4.1", "17d05997e30eb3d5d6713929b8e2f81b63a5f5007
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--only", action="append", choices=[*PARTS, "jargon"], help="fetch this part only (may be repeated)")
-    only = arguments.parse_args().only
+    arguments.add_argument("--gui", action="store_true", help="install the Debian packages of the editor's window and of its test")
+    parsed = arguments.parse_args()
+    only = parsed.only
+    if parsed.gui:
+        install_for_gui()
+        if not only:
+            return
     cache = cache_folder()
     for name, (title, packages, keep, megabytes) in PARTS.items():
         if name not in only if only else name in FOR_TESTS:
@@ -97,6 +105,65 @@ def main():
     if not only or "jargon" in only:
         fetch_jargon(cache)
     link_libtorch(cache)
+
+
+# What the editor's window needs, by what it is looked for; and what its test needs besides.
+GUI_LIBRARIES = {
+    "libvulkan.so.1": "libvulkan1",
+    "libX11.so.6": "libx11-6",
+    "libX11-xcb.so.1": "libx11-xcb1",
+    "libXcursor.so.1": "libxcursor1",
+    "libXi.so.6": "libxi6",
+    "libXrandr.so.2": "libxrandr2",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+}
+GUI_TEST_PROGRAMS = {"Xvfb": "xvfb", "xdotool": "xdotool"}
+
+
+def missing_for_pictures():
+    """Debian packages without which the editor draws nothing."""
+    missing = [] if has_library("libvulkan.so.1") else ["libvulkan1"]
+    folders = ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d")
+    drivers = any(Path(folder).is_dir() and any(Path(folder).iterdir()) for folder in folders)
+    return missing + ([] if drivers or os.environ.get("VK_DRIVER_FILES") else ["mesa-vulkan-drivers"])
+
+
+def missing_for_window():
+    """Debian packages that the editor's window lacks besides."""
+    return [package for library, package in GUI_LIBRARIES.items() if package != "libvulkan1" and not has_library(library)]
+
+
+def missing_for_gui_test():
+    """Debian packages that the window's test lacks besides."""
+    return [package for program, package in GUI_TEST_PROGRAMS.items() if shutil.which(program) is None]
+
+
+def has_library(name):
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+def install_for_gui():
+    missing = [*missing_for_pictures(), *missing_for_window(), *missing_for_gui_test()]
+    if not missing:
+        print("present: what the editor's window and its test need", file=sys.stderr)
+        return
+    command = "apt-get install --yes --no-install-recommends " + " ".join(missing)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        fail(f"the editor's window lacks {', '.join(missing)}. On Debian: sudo {command}")
+    print(f"installing: {' '.join(missing)}", file=sys.stderr)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment}
+    result = subprocess.run(command.split(), **quiet)
+    if result.returncode != 0:
+        subprocess.run(["apt-get", "update", "-qq"], **quiet)
+        result = subprocess.run(command.split(), **quiet)
+    if result.returncode != 0:
+        last = (result.stdout.strip().splitlines() or ["no message"])[-1]
+        fail(f"apt-get could not install {' '.join(missing)} (is there a network?): {last}")
 
 
 def cache_folder():

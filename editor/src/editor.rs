@@ -53,6 +53,8 @@ pub struct Editor {
     pub panels: crate::panels::State,
     /// Where the camera looks (x, y) in meters: what is added without a place lands there.
     pub focus: [f64; 2],
+    /// Is told of every action before it is done: a log.
+    pub observer: Option<fn(&Action)>,
     home: Arc<Home>,
     preview: Preview,
     wishes: Vec<Wish>,
@@ -258,6 +260,7 @@ impl Editor {
             page: Page::Palette,
             panels: crate::panels::State::default(),
             focus: [0.0; 2],
+            observer: None,
             home,
             preview: Preview::default(),
             wishes: Vec::new(),
@@ -387,6 +390,9 @@ impl Editor {
     /// # Errors
     /// When it cannot be done; nothing changed.
     pub fn dispatch(&mut self, action: &Action) -> Result<(), ActionError> {
+        if let Some(observer) = self.observer {
+            observer(action);
+        }
         let result = self.carry_out(action);
         self.refresh();
         result

@@ -13,6 +13,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agents", &["episode", "hand", "sim"]),
     ("dataset", &["episode"]),
     ("trainers", &["agents", "dataset", "episode", "sim"]),
+    ("editor", &["agents", "episode", "hand", "sim"]),
+    ("editor_window", &["editor"]),
     (
         "integration_tests",
         &["agents", "dataset", "episode", "sim"],
@@ -23,9 +25,19 @@ const ARROWS: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("tch", &["trainers"]),
     ("torch-sys", &["trainers"]),
-    ("bevy", &[]),
-    ("bevy_ecs", &[]),
-    ("crossbeam", &["agents", "trainers", "integration_tests"]),
+    ("bevy", &["editor_window"]),
+    ("bevy_ecs", &["editor_window"]),
+    ("egui", &["editor", "editor_window"]),
+    (
+        "crossbeam",
+        &[
+            "agents",
+            "trainers",
+            "editor",
+            "editor_window",
+            "integration_tests",
+        ],
+    ),
 ];
 
 /// Libraries of which two versions would not understand each other's types.

@@ -18,7 +18,7 @@ use egui::{Color32, Context, Frame, Id, LayerId, Margin, Panel, Rect, Ui, UiBuil
 
 use crate::editor::{Editor, Page};
 
-pub use palette::icon_color;
+pub use palette::{icon_color, place_of};
 
 /// What the panels remember between frames.
 #[derive(Clone, Debug, Default)]

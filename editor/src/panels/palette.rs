@@ -25,7 +25,8 @@ pub(super) fn show(ui: &mut Ui, editor: &mut Editor) {
     let mut state = std::mem::take(&mut editor.panels.palette);
     ui.horizontal_wrapped(|ui| {
         let search = TextEdit::singleline(&mut state.search).hint_text("🔍 Search objects");
-        ui.add(search.desired_width(150.0));
+        let search = ui.add(search.desired_width(150.0));
+        keep_place(ui, "search", &search);
         let mut categories: Vec<&str> = home
             .catalogue
             .classes()
@@ -82,6 +83,7 @@ fn chip(ui: &mut Ui, class: &Class) -> bool {
     ));
     let button = egui::Button::new(text).sense(Sense::click_and_drag());
     let response = ui.add(button);
+    keep_place(ui, &class.name, &response);
     if response.drag_started() {
         DragAndDrop::set_payload(ui.ctx(), class.name.clone());
     }
@@ -99,4 +101,23 @@ fn chip(ui: &mut Ui, class: &Class) -> bool {
         class.name, class.category, class.mass
     );
     response.on_hover_text(hint).clicked()
+}
+
+/// Where a class, or the field to search them, was drawn last (points), for who moves the mouse to it by program.
+pub fn place_of(ctx: &egui::Context, name: &str) -> Option<egui::Rect> {
+    let kept: Option<(u64, egui::Rect)> = ctx.data(|data| data.get_temp(place_id(name)));
+    kept.filter(|(pass, _)| pass + 1 >= ctx.cumulative_pass_nr())
+        .map(|(_, place)| place)
+}
+
+fn keep_place(ui: &Ui, name: &str, response: &egui::Response) {
+    if ui.is_rect_visible(response.rect) {
+        let kept = (ui.ctx().cumulative_pass_nr(), response.rect);
+        ui.ctx()
+            .data_mut(|data| data.insert_temp(place_id(name), kept));
+    }
+}
+
+fn place_id(name: &str) -> egui::Id {
+    egui::Id::new(("palette", name))
 }
