@@ -12,10 +12,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["episode", "hand"]),
     ("agents", &["episode", "hand", "sim"]),
     ("dataset", &["episode"]),
+    ("editor", &["agents", "episode", "hand", "sim"]),
+    ("editor_window", &["editor"]),
     ("trainers", &["agents", "dataset", "episode", "sim"]),
     (
         "integration_tests",
-        &["agents", "dataset", "episode", "sim"],
+        &["agents", "dataset", "editor", "episode", "sim"],
     ),
 ];
 
@@ -23,9 +25,18 @@ const ARROWS: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("tch", &["trainers"]),
     ("torch-sys", &["trainers"]),
-    ("bevy", &[]),
-    ("bevy_ecs", &[]),
-    ("crossbeam", &["agents", "trainers", "integration_tests"]),
+    ("bevy", &["editor_window"]),
+    ("bevy_ecs", &["editor_window"]),
+    (
+        "crossbeam",
+        &[
+            "agents",
+            "editor",
+            "editor_window",
+            "trainers",
+            "integration_tests",
+        ],
+    ),
 ];
 
 /// Libraries of which two versions would not understand each other's types.
