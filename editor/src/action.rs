@@ -550,13 +550,19 @@ actions! {
     Pause = "play.pause", "Pause", "Play", "Shift+Space", "";
     /// Makes one step of the episode.
     Step = "play.step", "Step", "Play", "F10", "";
+    /// Shows the next 1/60 s, or the next action of a hand.
+    PlayFrame = "play.frame", "Frame", "Play", "F11", "";
     /// Goes back to the start of the episode.
     Reset = "play.reset", "Reset", "Play", "Shift+F5", "";
+    /// Starts the next episode: things lie elsewhere where the scenario leaves it open.
+    PlayNext = "play.next", "Next Episode", "Play", "Ctrl+F5", "";
+    /// Starts the first episode of a seed.
+    PlaySeed { seed: u64 } = "play.seed", "Reset To Seed…", "Play", "", " 1";
     /// Ends playing and goes back to editing.
     Stop = "play.stop", "Stop", "Play", "F5", "";
     /// Plays so many times as fast as real time.
     Speed { times: f64 } = "play.speed", "Speed…", "Play", "", " 2";
-    /// Chooses who acts: `random`, `planner`, `teleoperation` or `hand`.
+    /// Chooses who acts: `teleoperation`, `random`, `planner`, or a hand as in `hand/reach scripted`.
     Policy { name: String } = "play.policy", "Policy…", "Play", "", " planner";
     /// Carries out one verb, as in a program: `[GRAB] <mug>`.
     Verb { line: String } = "play.verb", "Act…", "Play", "", " \"[WALK] <kitchen>\"";
@@ -570,16 +576,24 @@ actions! {
     EpisodesOpen { path: Option<PathBuf> } = "episodes.open", "Open Episodes…", "Episodes", "", "";
     /// Closes the episode store.
     EpisodesClose = "episodes.close", "Close Episodes", "Episodes", "", "";
-    /// Writes the shards that can be read of a damaged store to a whole one.
+    /// Moves damaged shards of a store aside and lists what is whole.
     EpisodesRepair = "episodes.repair", "Repair Store", "Episodes", "", "";
     /// Lists only episodes with these words.
     EpisodesFilter { text: String } = "episodes.filter", "Filter Episodes…", "Episodes", "", " success";
-    /// Shows an episode, by its place in the list from 0.
+    /// Shows an episode, by its place in the store from 0.
     EpisodesSelect { number: u64 } = "episodes.select", "Show Episode…", "Episodes", "", " 0";
-    /// Shows another episode beside it, by its place in the list from 0.
+    /// Leaves the episode and shows the document again.
+    EpisodesLeave = "episodes.leave", "Leave Episode", "Episodes", "", "";
+    /// Shows another episode beside it, by its place in the store from 0.
     EpisodesCompare { number: u64 } = "episodes.compare", "Compare With…", "Episodes", "", " 0";
+    /// Shows no other episode beside it.
+    EpisodesAlone = "episodes.alone", "Compare No Longer", "Episodes", "", "";
+    /// Lets time pass on the timeline, or not.
+    EpisodesRun { on: Option<bool> } = "episodes.run", "Play Episode", "Episodes", "Ctrl+Space", "";
     /// Goes to a step of the episode.
     EpisodesSeek { step: u64 } = "episodes.seek", "Go To Step…", "Episodes", "", " 0";
+    /// Goes to a frame of the episode: 60 a second.
+    EpisodesFrame { frame: u64 } = "episodes.frame", "Go To Frame…", "Episodes", "", " 0";
     /// Goes one step on.
     EpisodesNext = "episodes.next", "Next Step", "Episodes", "PageDown", "";
     /// Goes one step back.

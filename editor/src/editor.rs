@@ -12,9 +12,15 @@ use crate::action::{Action, Item, ParseError, Spot};
 use crate::check::{Check, Found, check};
 use crate::document::{DiskChange, Document, DocumentError, Edit, EditError};
 use crate::edits;
+use crate::episodes::Episodes;
+use crate::episodes::export::Export;
 use crate::home::{Home, Place};
+use crate::panels::episodes::EpisodesPanel;
+use crate::panels::play::PlayBar;
+use crate::play::Play;
 use crate::project::{Preview, Stand, Stands, project};
 use crate::scene::{ItemId, Scene, Table};
+use crate::watch::Watched;
 
 pub use crate::check::LocatedProblem;
 
@@ -39,6 +45,16 @@ pub struct Editor {
     pub view: ViewSettings,
     /// What is wrong with the document, as of the last time it was checked.
     pub problems: Vec<LocatedProblem>,
+    /// The document being played.
+    pub play: Play,
+    /// Recorded episodes that are looked into.
+    pub episodes: Episodes,
+    /// What was typed into the play bar.
+    pub play_bar: PlayBar,
+    /// What was typed into the panel of episodes.
+    pub episodes_panel: EpisodesPanel,
+    /// What is seen of a document being played, or of an episode.
+    pub(crate) watched: Watched,
     /// What the user has to know now.
     pub banner: Option<Banner>,
     /// What happened last, in a few words.
@@ -193,6 +209,8 @@ pub enum Wish {
     Look(Look),
     /// Write what is seen to a file.
     Screenshot(PathBuf),
+    /// Write pictures of the open episode's frames, then finish the export.
+    Export(Export),
     /// Close the window.
     Quit,
 }
@@ -253,6 +271,11 @@ impl Editor {
             hovered: None,
             view: ViewSettings::default(),
             problems: Vec::new(),
+            play: Play::default(),
+            episodes: Episodes::default(),
+            play_bar: PlayBar::default(),
+            episodes_panel: EpisodesPanel::default(),
+            watched: Watched::default(),
             banner: None,
             status: String::new(),
             recent: Vec::new(),
@@ -299,12 +322,13 @@ impl Editor {
 
     /// What to draw.
     pub fn scene(&self) -> Arc<Scene> {
-        Arc::clone(&self.scene)
+        let watched = self.watched.scene.as_ref();
+        Arc::clone(watched.unwrap_or(&self.scene))
     }
 
     /// Grows when [`Editor::scene`] changes.
     pub fn scene_revision(&self) -> u64 {
-        self.scene_revision
+        self.scene_revision + self.watched.revision
     }
 
     /// What the window has to do; each is told once.
@@ -319,11 +343,14 @@ impl Editor {
 
     /// Whether something goes on that [`Editor::tick`] has to look after soon.
     pub fn is_busy(&self) -> bool {
-        self.check.is_some() || self.needs_check()
+        self.check.is_some() || self.needs_check() || self.play.is_on() || self.episodes.is_busy()
     }
 
     /// Looks after everything that takes time: the file on the disk, unsaved work, checks. `now` in seconds, growing.
     pub fn tick(&mut self, now: f64) {
+        self.play.tick();
+        self.episodes.tick(now);
+        self.look_again();
         if self.rest.0 != self.document.revision() || now < self.rest.1 {
             self.rest = (self.document.revision(), now);
         }
@@ -513,7 +540,10 @@ impl Editor {
             Action::Play
             | Action::Pause
             | Action::Step
+            | Action::PlayFrame
             | Action::Reset
+            | Action::PlayNext
+            | Action::PlaySeed { .. }
             | Action::Stop
             | Action::Speed { .. }
             | Action::Policy { .. }
@@ -526,17 +556,18 @@ impl Editor {
             | Action::EpisodesRepair
             | Action::EpisodesFilter { .. }
             | Action::EpisodesSelect { .. }
+            | Action::EpisodesLeave
             | Action::EpisodesCompare { .. }
+            | Action::EpisodesAlone
+            | Action::EpisodesRun { .. }
             | Action::EpisodesSeek { .. }
+            | Action::EpisodesFrame { .. }
             | Action::EpisodesNext
             | Action::EpisodesPrevious
             | Action::EpisodesFirst
             | Action::EpisodesLast
             | Action::EpisodesPictures { .. }
-            | Action::EpisodesFilm { .. } => {
-                let message = format!("{} cannot be done here", action.name());
-                Err(ActionError::Impossible(message))
-            }
+            | Action::EpisodesFilm { .. } => self.watch(action),
         }
     }
 

@@ -11,11 +11,12 @@ use sim::catalogue::{Catalogue, Class};
 use sim::household;
 use sim::scenario::types::HandModel;
 use sim::scenario::{Instance, WALL_THICKNESS};
-use sim::world::{PartForm, solids};
+use sim::world::solids;
 
 use crate::editor::ViewSettings;
 use crate::figure;
 use crate::home::{Agent, Door, Home, Object, Place, edges};
+use crate::picture::form_of;
 use crate::scene::{Form, ItemId, Kind, Piece, Scene, Solid, Table};
 
 /// Height of a doorway (meters).
@@ -24,13 +25,13 @@ const DOOR_HEIGHT: f32 = 2.0;
 const LEAF: f32 = 0.04;
 const FLOOR: f32 = 0.02;
 const UPRIGHT: [f32; 4] = [0.0, 0.0, 0.0, 1.0];
-const WALL_COLOR: [f32; 3] = [0.90, 0.89, 0.86];
-const DOOR_COLOR: [f32; 3] = [0.70, 0.52, 0.35];
+pub(crate) const WALL_COLOR: [f32; 3] = [0.90, 0.89, 0.86];
+pub(crate) const DOOR_COLOR: [f32; 3] = [0.70, 0.52, 0.35];
 const PLACEHOLDER_COLOR: [f32; 3] = [0.90, 0.20, 0.75];
 /// Side of the box that stands for an unknown class (meters).
 const PLACEHOLDER: f32 = 0.3;
 /// Floors take these in turn: wood, tiles, carpet, stone.
-const FLOOR_COLORS: [[f32; 3]; 6] = [
+pub(crate) const FLOOR_COLORS: [[f32; 3]; 6] = [
     [0.76, 0.66, 0.53],
     [0.64, 0.70, 0.72],
     [0.70, 0.68, 0.60],
@@ -434,11 +435,7 @@ static FORMS: LazyLock<Vec<[Vec<Solid>; 2]>> = LazyLock::new(|| {
 /// What a class looks like, in its own frame, with its front from 0 (closed) to 1 (open).
 pub fn class_solids(class: &Class, openness: f32) -> Vec<Solid> {
     let solid = |part: sim::world::ClassPart| Solid {
-        form: match part.form {
-            PartForm::Box(half) => Form::Box(half),
-            PartForm::Cylinder(half, radius) => Form::Cylinder(half, radius),
-            PartForm::Ball(radius) => Form::Ellipsoid([radius; 3]),
-        },
+        form: form_of(part.form),
         center: part.position,
         rotation: part.rotation,
     };

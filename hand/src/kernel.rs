@@ -233,6 +233,16 @@ impl Kernel {
         })
     }
 
+    /// Where each link is at joint angles `qpos` (n_joints), in the order of [`Kernel::links`] (n_links).
+    pub fn link_poses(&self, qpos: &[f64]) -> Vec<BodyPose> {
+        let w = self.placed(qpos);
+        let pose = |(V3(x, y, z), turn): (&V3<f64>, &crate::lanes::M3<f64>)| BodyPose {
+            pos: [*x, *y, *z],
+            turn: rows(&turn.0),
+        };
+        w.place.iter().zip(&w.turn).map(pose).collect()
+    }
+
     /// What the muscles do to each link in a pose (n_links): each straight part of a tendon pulls its two ends toward each
     /// other. The joint torques of [`Kernel::evaluate`], for an engine with forces on rigid bodies.
     ///

@@ -10,13 +10,12 @@ use episode::{Action, Header, Observation, RewardTerm, Space, Value};
 use thiserror::Error;
 
 use crate::hand::HandError;
-use crate::household::Fact;
-use crate::household::{FactError, HouseAction, HouseGraph};
+use crate::household::{EntityId, Fact, FactError, HouseAction, HouseGraph, Relation};
 use crate::observation;
 use crate::random::episode_rng;
 use crate::scenario::{LoadedScenario, ScenarioError};
 use crate::task::{self, Reward, Task};
-use crate::world::{self, World};
+use crate::world::{self, Frame, World};
 
 /// What carries verbs out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +154,7 @@ pub struct HouseholdEnv {
     fidelity: Fidelity,
     max_steps: u32,
     reward: Reward,
+    watched: bool,
     episode: Option<Running>,
 }
 
@@ -176,8 +176,55 @@ impl HouseholdEnv {
             fidelity,
             max_steps,
             reward: Reward::default(),
+            watched: false,
             episode: None,
         }
+    }
+
+    /// From now on keeps what moves in the physical house, of this and every further episode; or no longer. No episode
+    /// changes by it.
+    pub fn watch_motion(&mut self, on: bool) {
+        self.watched = on;
+        if let Some(world) = self.world_mut() {
+            world.watch_motion(on);
+        }
+    }
+
+    /// What has moved since the last time: see [`World::take_motion`].
+    pub fn take_motion(&mut self) -> Vec<Frame> {
+        self.world_mut().map(World::take_motion).unwrap_or_default()
+    }
+
+    /// Pulls at a thing for one step of physics: see [`World::pull`]. Whether it could.
+    pub fn pull(&mut self, thing: EntityId, to: [f32; 3]) -> bool {
+        self.world_mut().is_some_and(|world| world.pull(thing, to))
+    }
+
+    /// Lets what was pulled at come to rest, and the symbolic house take over where things now are.
+    pub fn let_go(&mut self) {
+        let Some(Running {
+            graph,
+            world: Some(world),
+            ..
+        }) = &mut self.episode
+        else {
+            return;
+        };
+        let agent = graph.house().agent();
+        for id in world.come_to_rest() {
+            graph.set_place(id, world.measure_place(id));
+            let close = Fact::Holds(agent, Relation::Close, id);
+            graph.set(close, world.measure(close));
+        }
+    }
+
+    /// The house as it is, in meters; `None` before the first reset, and where verbs are carried out in symbols only.
+    pub fn world(&self) -> Option<&World> {
+        self.episode.as_ref()?.world.as_ref()
+    }
+
+    fn world_mut(&mut self) -> Option<&mut World> {
+        self.episode.as_mut()?.world.as_mut()
     }
 
     /// The house as it is, in symbols; `None` before the first reset.
@@ -213,7 +260,10 @@ impl VectorEnv for HouseholdEnv {
         self.episode = None;
         let stream = |purpose| episode_rng(start.seed, &self.scenario.digest, start.index, purpose);
         let instance = self.scenario.instantiate(&mut stream("layout"))?;
-        let world = (self.fidelity == Fidelity::Physical).then(|| World::new(&instance));
+        let mut world = (self.fidelity == Fidelity::Physical).then(|| World::new(&instance));
+        if let (Some(world), true) = (&mut world, self.watched) {
+            world.watch_motion(true);
+        }
         let graph = instance.start;
         let authored = &self.scenario.scenario.goal;
         let task = match &start.wish {
@@ -528,5 +578,51 @@ mod tests {
             "goal `moon CLOSED`: there is no `moon` in this house"
         );
         assert!(env.graph().is_none());
+    }
+
+    #[test]
+    fn a_thing_that_is_pulled_at_lies_elsewhere_and_what_follows_is_not_recorded() {
+        let scenario = scenarios().remove(0);
+        let env = HouseholdEnv::new(scenario, Fidelity::Physical, 50);
+        let mut recorder = Recorder::new(env, "test");
+        recorder.reset(0, &start(3, Wish::Explore)).unwrap();
+        let mut rng = episode_rng(1, "", 0, "test");
+        let act = |recorder: &mut Recorder<HouseholdEnv>, rng: &mut _| {
+            let line = line(recorder.env().graph().unwrap(), rng);
+            recorder.step(vec![Some(Action::Text(line))]);
+        };
+        act(&mut recorder, &mut rng);
+        let graph = recorder.env().graph().unwrap();
+        let house = Arc::clone(graph.house());
+        let on_something =
+            |id: &EntityId| matches!(graph.place(*id), crate::household::Place::On(_));
+        let loose = |id: &EntityId| house.class(*id).is_some_and(|c| !c.fixed);
+        let thing = house.ids().filter(loose).find(on_something).unwrap();
+        let agent = recorder.env().world().unwrap().agent_position();
+        let (before, env) = recorder.disturb(0);
+        let before = before.unwrap();
+        assert_eq!((before.steps.len(), before.steps[0].truncated), (1, true));
+        for _ in 0..60 {
+            assert!(env.pull(thing, [agent[0], agent[1], 2.3]));
+        }
+        env.let_go();
+        let env = recorder.env();
+        let (graph, world) = (env.graph().unwrap(), env.world().unwrap());
+        assert!(matches!(
+            graph.place(thing),
+            crate::household::Place::Room(_)
+        ));
+        for fact in graph.facts() {
+            if matches!(fact, Fact::Holds(a, _, _) if a == thing) {
+                assert!(world.measure(fact), "{}", fact.text(&house));
+            }
+        }
+        assert!(recorder.is_disturbed(0));
+        act(&mut recorder, &mut rng);
+        assert!(recorder.observation(0).is_some());
+        assert_eq!(recorder.disturb(0).0, None);
+        assert_eq!(recorder.take(0), None);
+        recorder.reset(0, &start(4, Wish::Explore)).unwrap();
+        assert!(recorder.take(0).is_some());
     }
 }

@@ -5,7 +5,8 @@
 
 use episode::{Action, Episode, Observation, Space, Step};
 
-use crate::env::{EnvError, Start, VectorEnv};
+use crate::env::{EnvError, HouseholdEnv, Start, VectorEnv};
+use crate::world::Frame;
 
 /// An environment whose every episode is kept until it is taken.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct Recorder<E> {
     env: E,
     policy: String,
     episodes: Vec<Option<Episode>>,
+    /// Worlds to whose state something other than actions has led since their reset.
+    disturbed: Vec<bool>,
 }
 
 impl<E: VectorEnv> Recorder<E> {
@@ -20,6 +23,7 @@ impl<E: VectorEnv> Recorder<E> {
     pub fn new(env: E, policy: &str) -> Self {
         Self {
             episodes: vec![None; env.num_envs()],
+            disturbed: vec![false; env.num_envs()],
             policy: policy.to_owned(),
             env,
         }
@@ -51,6 +55,7 @@ impl<E: VectorEnv> Recorder<E> {
     /// When the episode cannot start.
     pub fn reset(&mut self, lane: usize, start: &Start) -> Result<&Observation, EnvError> {
         self.episodes[lane] = None;
+        self.disturbed[lane] = false;
         let first = self.env.reset(lane, start)?;
         let mut header = self.env.header(lane);
         header.policy.clone_from(&self.policy);
@@ -101,18 +106,54 @@ impl<E: VectorEnv> Recorder<E> {
         })
     }
 
+    /// The last step of the episode in a world; `None` before its first action, and where there is no episode.
+    pub fn last_step(&self, lane: usize) -> Option<&Step> {
+        self.episodes[lane].as_ref()?.steps.last()
+    }
+
     /// Whether the episode in a world has ended; `false` when there is none.
     pub fn ended(&self, lane: usize) -> bool {
         let last = self.episodes[lane].as_ref().and_then(|e| e.steps.last());
         last.is_some_and(|step| step.terminated || step.truncated)
     }
 
-    /// Takes the episode of a world. One that has not ended ends here: its last step counts as truncated.
+    /// Takes the episode of a world. One that has not ended ends here: its last step counts as truncated. `None` where
+    /// there is none, and for what followed a disturbance.
     pub fn take(&mut self, lane: usize) -> Option<Episode> {
-        let mut episode = self.episodes[lane].take()?;
-        if let Some(last) = episode.steps.last_mut() {
-            last.truncated |= !last.terminated;
-        }
-        Some(episode)
+        let episode = self.episodes[lane].take()?;
+        (!self.disturbed[lane]).then(|| ended_here(episode))
     }
+
+    /// The environment, to be changed by other means than actions: a person pulls at a thing. No actions lead to what follows,
+    /// so it is no experience: the episode ends before it, and is returned as by [`Recorder::take`]; until the next
+    /// reset the world can be stepped and observed, but nothing of it can be taken.
+    pub fn disturb(&mut self, lane: usize) -> (Option<Episode>, &mut E) {
+        let before = std::mem::replace(&mut self.disturbed[lane], true);
+        let episode = self.episodes[lane].clone().filter(|_| !before);
+        (episode.map(ended_here), &mut self.env)
+    }
+
+    /// Whether a world was disturbed since its last reset.
+    pub fn is_disturbed(&self, lane: usize) -> bool {
+        self.disturbed[lane]
+    }
+}
+
+impl Recorder<HouseholdEnv> {
+    /// As [`HouseholdEnv::watch_motion`].
+    pub fn watch_motion(&mut self, on: bool) {
+        self.env.watch_motion(on);
+    }
+
+    /// As [`HouseholdEnv::take_motion`].
+    pub fn take_motion(&mut self) -> Vec<Frame> {
+        self.env.take_motion()
+    }
+}
+
+fn ended_here(mut episode: Episode) -> Episode {
+    if let Some(last) = episode.steps.last_mut() {
+        last.truncated |= !last.terminated;
+    }
+    episode
 }

@@ -12,12 +12,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["episode", "hand"]),
     ("agents", &["episode", "hand", "sim"]),
     ("dataset", &["episode"]),
-    ("trainers", &["agents", "dataset", "episode", "sim"]),
     ("editor", &["agents", "episode", "hand", "sim"]),
     ("editor_window", &["editor"]),
+    ("trainers", &["agents", "dataset", "episode", "sim"]),
     (
         "integration_tests",
-        &["agents", "dataset", "episode", "sim"],
+        &["agents", "dataset", "editor", "episode", "sim"],
     ),
 ];
 
@@ -27,14 +27,14 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("torch-sys", &["trainers"]),
     ("bevy", &["editor_window"]),
     ("bevy_ecs", &["editor_window"]),
-    ("egui", &["editor", "editor_window"]),
+    ("egui", &["editor", "editor_window", "integration_tests"]),
     (
         "crossbeam",
         &[
             "agents",
-            "trainers",
             "editor",
             "editor_window",
+            "trainers",
             "integration_tests",
         ],
     ),

@@ -1,6 +1,7 @@
 //! Every test that crosses crates, in one binary.
 
 mod architecture;
+mod editor;
 mod quickstart;
 mod readme;
 

@@ -4,18 +4,21 @@
 
 mod bars;
 mod dialogs;
+pub mod episodes;
 mod goals;
 mod hierarchy;
 mod inspector;
 mod palette;
+pub mod play;
 mod problems;
 mod schema;
 mod shortcuts;
 mod text;
 mod widgets;
 
-use egui::{Color32, Context, Frame, Id, LayerId, Margin, Panel, Rect, Ui, UiBuilder};
+use egui::{Color32, Context, Frame, Id, LayerId, Margin, Panel, Rect, ScrollArea, Ui, UiBuilder};
 
+use crate::action::Action;
 use crate::editor::{Editor, Page};
 
 pub use palette::{icon_color, place_of};
@@ -120,9 +123,22 @@ fn page(ui: &mut Ui, editor: &mut Editor) {
         Page::Problems => problems::show(ui, editor),
         Page::Goals => goals::show(ui, editor),
         Page::Text => text::show(ui, editor),
-        Page::Play | Page::Episodes | Page::Closed => {
-            ui.weak("Nothing is playing.");
-        }
+        Page::Play => scrolled(ui, editor, play::show),
+        Page::Episodes => scrolled(ui, editor, episodes::show),
+        Page::Closed => {}
+    }
+}
+
+fn scrolled(ui: &mut Ui, editor: &mut Editor, show: fn(&mut Ui, &mut Editor)) {
+    ScrollArea::vertical()
+        .auto_shrink([false, false])
+        .show(ui, |ui| show(ui, editor));
+}
+
+/// Carries actions out; what cannot be done is said.
+fn perform(editor: &mut Editor, actions: &[Action]) {
+    for action in actions {
+        editor.act(action);
     }
 }
 

@@ -7,12 +7,13 @@ use bevy::prelude::*;
 use bevy::window::{PrimaryWindow, RequestRedraw, WindowCloseRequested};
 use editor::action::{Action, Item};
 use editor::editor::{Editor, Look, Wish};
+use editor::episodes::export::Export;
 use editor::scene::{ItemId, Scene};
 
 use crate::app::{Quality, SceneCamera};
 use crate::cut_away::CutAway;
 use crate::orbit::{Orbit, Side, View};
-use crate::picture::{self, Canvas};
+use crate::picture::{self, Canvas, Pictures};
 use crate::sight::{self, Draw, Sight};
 use crate::waker::{Compiling, Waker};
 
@@ -26,8 +27,21 @@ pub struct Desk {
     framed: bool,
     /// Pictures that were asked for, each with the frames until it is taken: panels and camera settle first.
     pictures: Vec<(PathBuf, u8)>,
+    /// The film that is being made.
+    filming: Option<Filming>,
     /// Whether this frame is to be drawn at all: without a window, only those are that become pictures.
     drawing: bool,
+}
+
+/// An episode on its way into pictures: one frame after the other is looked at and taken.
+struct Filming {
+    export: Export,
+    /// The next picture, from 0.
+    next: usize,
+    /// Pictures of any kind that there are once the last one that was asked for is taken.
+    awaited: usize,
+    /// Where the episode was looked at before.
+    before: u32,
 }
 
 /// How many frames it takes until a picture shows what the editor shows.
@@ -41,6 +55,7 @@ impl Desk {
             viewport: egui::Rect::NOTHING,
             framed: false,
             pictures: Vec::new(),
+            filming: None,
             drawing: true,
         }
     }
@@ -48,6 +63,11 @@ impl Desk {
     /// Does what an action says; what cannot be done is said in the status line.
     pub fn act(&mut self, action: &Action) {
         self.editor.act(action);
+    }
+
+    /// Whether an episode is being made into pictures.
+    pub fn is_filming(&self) -> bool {
+        self.filming.is_some()
     }
 
     /// Size of the viewport, width / height.
@@ -72,7 +92,7 @@ impl Plugin for DeskPlugin {
     fn build(&self, app: &mut App) {
         app.add_systems(
             Update,
-            (close, tick, glide, show, rest).chain().before(Draw),
+            (close, film, tick, glide, show, rest).chain().before(Draw),
         );
         app.add_systems(Last, redraw);
     }
@@ -133,10 +153,46 @@ fn tick(
                 desk.editor.status = format!("Picture: {}", path.display());
                 desk.pictures.push((path, SETTLE));
             }
+            Wish::Export(export) => {
+                if let Err(error) = std::fs::create_dir_all(&export.dir) {
+                    desk.editor.status = format!("{}: {error}", export.dir.display());
+                    continue;
+                }
+                desk.filming = Some(Filming {
+                    before: desk.editor.episodes.cursor().frame,
+                    export,
+                    next: 0,
+                    awaited: 0,
+                });
+            }
             Wish::Quit => {
                 exit.write(AppExit::Success);
             }
         }
+    }
+}
+
+/// Takes the next picture of a film once the one before is there; after the last one, finishes it.
+fn film(mut desk: ResMut<'_, Desk>, pictures: Res<'_, Pictures>) {
+    let taken = pictures.done.len();
+    let Some(mut filming) = desk.filming.take_if(|filming| taken >= filming.awaited) else {
+        return;
+    };
+    let n = filming.export.frames.len();
+    if let Some(frame) = filming.export.frames.get(filming.next) {
+        desk.editor.episodes.seek_frame(*frame);
+        let path = filming.export.picture(filming.next);
+        desk.pictures.push((path, SETTLE));
+        filming.next += 1;
+        filming.awaited = taken + 1;
+        desk.editor.status = format!("Picture {} of {n}", filming.next);
+        desk.filming = Some(filming);
+    } else {
+        desk.editor.episodes.seek_frame(filming.before);
+        desk.editor.status = match filming.export.finish() {
+            Ok(()) => format!("{n} pictures in {}", filming.export.dir.display()),
+            Err(error) => error.to_string(),
+        };
     }
 }
 
@@ -242,7 +298,8 @@ fn redraw(
     } else {
         unfinished.saturating_sub(1)
     };
-    if *unfinished > 0 || orbit.now != orbit.goal || !desk.pictures.is_empty() {
+    if *unfinished > 0 || orbit.now != orbit.goal || !desk.pictures.is_empty() || desk.is_filming()
+    {
         *drawn = now;
         again.write(RequestRedraw);
     }

@@ -71,6 +71,8 @@ enum Gesture {
     Box,
     /// An object follows over a level plane.
     Slide,
+    /// While a scenario is played, a thing is pulled at as if by a spring.
+    Pull(ItemId),
     /// A corner of a room follows.
     Corner(ItemId, usize),
     /// The handles of the selection have it.
@@ -321,6 +323,7 @@ fn point(
     let at = pointer.last;
     if press.gesture == Gesture::Undecided && at.distance(press.at) > CLICK {
         press.gesture = match press.hit {
+            Some(hit) if desk.editor.play.is_on() => Gesture::Pull(hit.item),
             Some(hit) if matches!(hit.item.table, Table::Object | Table::Agent) => {
                 if !desk.editor.selection.contains(&hit.item) {
                     desk.act(&Action::SelectOnly {
@@ -350,6 +353,17 @@ fn point(
                 preview.shift.z = 0.0;
             }
         }
+        Gesture::Pull(pulled) => {
+            // Toward the pointer, as far away from the eye as where it was taken hold of.
+            let from = press.hit.map_or(Vec3::ZERO, |hit| hit.point);
+            let ray = camera.viewport_to_world(place, at).ok();
+            let plane = InfinitePlane3d::new(place.forward());
+            if let Some(to) = ray.and_then(|ray| ray.plane_intersection_point(from, plane)) {
+                let [x, y, z] = to.to_array().map(|x| tidy(f64::from(x)));
+                let item = item(pulled);
+                desk.act(&Action::Pull { item, x, y, z });
+            }
+        }
         Gesture::Box => pointer.boxed = Some((press.at, at)),
         Gesture::Undecided | Gesture::Corner(..) | Gesture::Handles => {}
     }
@@ -368,6 +382,7 @@ fn point(
             pointer.boxed = None;
         }
         Gesture::Slide => finish(&mut desk, &mut preview),
+        Gesture::Pull(_) => desk.act(&Action::Release),
         Gesture::Corner(room, corner) => {
             if let Some(to) = on_plane(0.0) {
                 let step = if desk.editor.view.snap && !shift {

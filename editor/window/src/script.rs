@@ -17,7 +17,7 @@ pub struct Script {
     next: usize,
     /// Time when it goes on, seconds since the start of the app.
     wait_until: Option<f64>,
-    /// Pictures that were asked for so far.
+    /// Pictures that there are once the one that was asked for last is taken.
     pictures: usize,
     waits_for_picture: bool,
     /// What went wrong, with the line.
@@ -113,7 +113,7 @@ pub(crate) fn run(
     }
     again.write(RequestRedraw);
     let now = time.elapsed_secs_f64();
-    let waits_for_picture = pictures.done.len() < script.pictures;
+    let waits_for_picture = pictures.done.len() < script.pictures || desk.is_filming();
     if script.waits_for_picture != waits_for_picture {
         script.waits_for_picture = waits_for_picture;
     }
@@ -129,7 +129,7 @@ pub(crate) fn run(
         Step::Wait(secs) => script.wait_until = Some(now + secs),
         Step::Act(action) => {
             if let Action::Screenshot { .. } = action {
-                script.pictures += 1;
+                script.pictures = pictures.done.len() + 1;
                 script.waits_for_picture = true;
             }
             if let Err(error) = desk.editor.dispatch(&action) {

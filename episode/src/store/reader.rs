@@ -101,6 +101,12 @@ impl Store {
         Ok((header, success))
     }
 
+    /// Number of steps of the episode at `position`, without decoding them.
+    pub fn steps(&self, position: usize) -> Result<u64, StoreError> {
+        let (shard, i) = self.locate(position)?;
+        Ok(shard.records[i].steps)
+    }
+
     /// The run that the episode at `position` belongs to.
     pub fn run(&self, position: usize) -> Result<&Identity, StoreError> {
         let entry = &self.manifest.shards[self.shard_of(position)?];

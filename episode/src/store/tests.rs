@@ -223,6 +223,7 @@ proptest! {
             let read = store.episode(position).unwrap();
             prop_assert_eq!(episode_digest(&read), episode_digest(episode));
             prop_assert_eq!(store.header(position).unwrap(), (episode.header.clone(), episode.success));
+            prop_assert_eq!(store.steps(position).unwrap(), episode.steps.len() as u64);
         }
     }
 

@@ -15,8 +15,10 @@ mod build;
 mod fronts;
 mod hands;
 mod measure;
+mod motion;
 mod navigation;
 mod postures;
+mod pull;
 mod shape;
 mod verbs;
 mod walking;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 pub use agreement::{Agreement, Reading, Tally, agreement, carry_out};
 pub use arm::HandState;
 pub use measure::REACH;
+pub use motion::{Drawn, Frame, Mover, Placed};
 pub use shape::{ClassPart, solids};
 pub use verbs::{Execution, Failure};
 
@@ -69,6 +72,8 @@ pub struct World {
     search: Search,
     /// Loose things that were awake since the last [`World::settle`].
     moved: Vec<EntityId>,
+    /// While somebody watches.
+    motion: Option<motion::Motion>,
 }
 
 /// Everything about a world that changes.
@@ -181,6 +186,10 @@ pub enum PartForm {
     Cylinder(f32, f32),
     /// Radius.
     Ball(f32),
+    /// Half height of the straight part and radius.
+    Capsule(f32, f32),
+    /// Half axes.
+    Ellipsoid([f32; 3]),
 }
 
 impl World {
@@ -202,6 +211,7 @@ impl World {
             pipeline: PhysicsPipeline::new(),
             search: Search::default(),
             moved: Vec::new(),
+            motion: None,
         };
         for front in 0..world.plan.fronts.len() {
             world.place_front(front);
@@ -286,23 +296,15 @@ impl World {
         for (entity, body) in bodies.chain(fronts) {
             for handle in self.state.bodies[body].colliders() {
                 let collider = &self.state.colliders[*handle];
-                let shape = collider.shape();
-                let (form, upright) = if let Some(cuboid) = shape.as_cuboid() {
-                    (PartForm::Box(cuboid.half_extents.into()), 0.0)
-                } else if let Some(cylinder) = shape.as_cylinder() {
-                    let form = PartForm::Cylinder(cylinder.half_height, cylinder.radius);
-                    (form, -std::f32::consts::FRAC_PI_2)
-                } else if let Some(ball) = shape.as_ball() {
-                    (PartForm::Ball(ball.radius), 0.0)
-                } else {
+                let Some((form, own)) = motion::form_of(collider) else {
                     continue;
                 };
-                let pose = collider.position();
+                let pose = *collider.position() * own;
                 parts.push(Part {
                     entity,
                     form,
                     position: pose.translation.into(),
-                    rotation: (pose.rotation * about([1.0, 0.0, 0.0], upright)).into(),
+                    rotation: pose.rotation.into(),
                 });
             }
         }
@@ -388,6 +390,7 @@ impl World {
                 self.moved.push(id);
             }
         }
+        self.note_motion();
     }
 
     /// One step of Rapier. What is not finite afterwards is put back.
