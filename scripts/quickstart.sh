@@ -56,7 +56,7 @@ say "Collecting experience: plans and exploration in training homes, then in hom
 mkdir -p "$out"
 homes() { habitus scenario list --json | python3 -c 'import json, sys
 want = sys.argv[1] == "evaluation"
-print(*(s["name"] for s in json.load(sys.stdin)["scenarios"] if s["evaluation_only"] == want), sep="\n")' "$1"; }
+print(*(s["name"] for s in json.load(sys.stdin)["scenarios"] if "rooms" in s and s["evaluation_only"] == want), sep="\n")' "$1"; }
 mapfile -t train < <(homes training)
 mapfile -t test < <(homes evaluation)
 collect() { # FOLDER POLICY EPISODES STEPS HOMES…

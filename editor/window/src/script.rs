@@ -20,6 +20,8 @@ pub struct Script {
     /// Pictures that there are once the one that was asked for last is taken.
     pictures: usize,
     waits_for_picture: bool,
+    /// Frames until what the last action led to has begun.
+    settling: u8,
     /// What went wrong, with the line.
     pub failed: Option<String>,
 }
@@ -88,7 +90,8 @@ impl Script {
         self.failed.is_some()
             || (self.next >= self.steps.len()
                 && self.wait_until.is_none()
-                && !self.waits_for_picture)
+                && !self.waits_for_picture
+                && self.settling == 0)
     }
 }
 
@@ -113,6 +116,10 @@ pub(crate) fn run(
     }
     again.write(RequestRedraw);
     let now = time.elapsed_secs_f64();
+    if script.settling > 0 {
+        script.settling -= 1;
+        return;
+    }
     let waits_for_picture = pictures.done.len() < script.pictures || desk.is_filming();
     if script.waits_for_picture != waits_for_picture {
         script.waits_for_picture = waits_for_picture;
@@ -128,9 +135,10 @@ pub(crate) fn run(
     match step {
         Step::Wait(secs) => script.wait_until = Some(now + secs),
         Step::Act(action) => {
+            script.settling = 1;
+            script.waits_for_picture = true;
             if let Action::Screenshot { .. } = action {
                 script.pictures = pictures.done.len() + 1;
-                script.waits_for_picture = true;
             }
             if let Err(error) = desk.editor.dispatch(&action) {
                 script.failed = Some(if script.name.is_empty() {
