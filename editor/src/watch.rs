@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::editor::{ActionError, Editor, Wish};
+use crate::editor::{ActionError, Editor, Page, Wish};
 use crate::episodes::export::Export;
 use crate::episodes::{Episodes, StoreTrouble};
 use crate::play::{Command, PlayError, Policy};
@@ -58,6 +58,12 @@ impl Editor {
     /// When it cannot be done.
     pub(crate) fn watch(&mut self, action: &Action) -> Result<(), ActionError> {
         let _done = self.dispatch_play(action)? || self.dispatch_episodes(action)?;
+        // What was begun is looked after on its own page.
+        match action {
+            Action::Play => self.page = Page::Play,
+            Action::EpisodesOpen { .. } => self.page = Page::Episodes,
+            _ => {}
+        }
         self.look_again();
         Ok(())
     }

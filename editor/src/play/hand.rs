@@ -3,10 +3,10 @@
 use std::iter;
 
 use agents::hand::{HandPolicy, RandomHand, ScriptedHand};
-use episode::{Action, Space, Value};
+use episode::{Action, Value};
 use hand::kernel::BodyPose;
 use hand::model::ShapeKind;
-use sim::env::{Start, VectorEnv as _, Wish};
+use sim::env::{Start, Wish};
 use sim::hand::task::{Task as _, named};
 use sim::hand::{Body, Config, HandEnv};
 use sim::random::episode_rng;
@@ -42,11 +42,7 @@ impl HandStage {
             let script = ScriptedHand::new(&env);
             Box::new(script.ok_or_else(|| format!("nothing is scripted for \"{task}\""))?)
         } else {
-            let bounds = match env.action_space() {
-                Space::Box { low, high, .. } => [low, high],
-                _ => [0.0, 1.0],
-            };
-            Box::new(RandomHand::new(bounds))
+            Box::new(RandomHand::of(&env))
         };
         let mut stage = Self {
             recorder: Recorder::new(env, policy.name()),
