@@ -343,15 +343,19 @@ impl Batch {
         if self
             .pool
             .as_ref()
-            .is_none_or(|pool| pool.current_num_threads() != n_threads)
+            .is_none_or(|pool| pool.current_num_threads() != n_threads - 1)
         {
-            self.pool = ThreadPoolBuilder::new().num_threads(n_threads).build().ok();
+            self.pool = ThreadPoolBuilder::new()
+                .num_threads(n_threads - 1)
+                .build()
+                .ok();
         }
         // A machine that gives no threads has the caller's.
         let Some(pool) = &self.pool else {
             return work(own);
         };
-        pool.scope(|scope| {
+        // The caller works too: handing all to the pool would wait for two threads to wake, not one.
+        pool.in_place_scope(|scope| {
             for register in &mut others[..n_threads - 1] {
                 scope.spawn(|_| work(register));
             }

@@ -21,7 +21,8 @@ pub(crate) fn run(width: Width, threads: usize, seconds: f64, seed: u64) -> Resu
     figures.insert("lanes".to_owned(), json!(width.lanes()));
     figures.insert("threads".to_owned(), json!(threads));
     for name in scenes::NAMES {
-        let n = 64 * threads;
+        // Threads are for many worlds: learners step hundreds on each.
+        let n = if threads > 1 { 256 * threads } else { 64 };
         let example = scenes::example(name, n, seed).expect("a name of the list");
         let mut batch = Batch::with_width(&example.scene, n, width).map_err(|e| e.to_string())?;
         let (mut cpu, mut alone, mut together) = (Vec::new(), Vec::new(), Vec::new());

@@ -54,7 +54,7 @@ enum Command {
         /// Worlds at a time: 1, 8 or 16; by default as many as the processor can.
         #[arg(long)]
         lanes: Option<usize>,
-        /// Times with this many threads as well, as many worlds for each as one has alone: the speed-up on the wall.
+        /// Times with this many threads as well, 256 worlds for each, and as many on one: the speed-up on the wall.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
         threads: u16,
         /// Processor time for each scene, in seconds.
