@@ -105,7 +105,7 @@ pub fn hand(
             kind: Kind::Muscle,
             position: base,
             rotation: turn,
-            solids: path.iter().filter_map(|p| stretch(*p)).collect(),
+            solids: path.iter().filter_map(|p| stretch(*p, TENDON)).collect(),
             color: muscle_color(activation),
         });
     }
@@ -183,25 +183,29 @@ impl Frame {
     }
 }
 
-fn solid(shape: &LinkShape) -> Option<Solid> {
-    let [a, b, c] = single(shape.size);
-    let form = match shape.kind {
+pub(crate) fn solid(shape: &LinkShape) -> Option<Solid> {
+    Some(Solid {
+        form: form(shape.kind, shape.size)?,
+        center: single(shape.pos),
+        rotation: quaternion(&shape.turn),
+    })
+}
+
+/// Form of a hand's shape; none for planes, which have no end.
+pub(crate) fn form(kind: ShapeKind, size: [f64; 3]) -> Option<Form> {
+    let [a, b, c] = single(size);
+    Some(match kind {
         ShapeKind::Sphere => Form::Ellipsoid([a; 3]),
         ShapeKind::Capsule => Form::Capsule(b, a),
         ShapeKind::Cylinder => Form::Cylinder(b, a),
         ShapeKind::Box => Form::Box([a, b, c]),
         ShapeKind::Ellipsoid => Form::Ellipsoid([a, b, c]),
         ShapeKind::Plane => return None,
-    };
-    Some(Solid {
-        form,
-        center: single(shape.pos),
-        rotation: quaternion(&shape.turn),
     })
 }
 
-/// A straight part of a tendon.
-fn stretch([from, to]: [[f64; 3]; 2]) -> Option<Solid> {
+/// A straight part of a tendon, drawn that thick (meters); none where it has no length.
+pub(crate) fn stretch([from, to]: [[f64; 3]; 2], radius: f32) -> Option<Solid> {
     let (from, to) = (single(from), single(to));
     let way = [0, 1, 2].map(|i| to[i] - from[i]);
     let length = way.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -217,7 +221,7 @@ fn stretch([from, to]: [[f64; 3]; 2]) -> Option<Solid> {
         [-0.5 * y / w, 0.5 * x / w, 0.0, w]
     };
     Some(Solid {
-        form: Form::Capsule(0.5 * length, TENDON),
+        form: Form::Capsule(0.5 * length, radius),
         center: [0, 1, 2].map(|i| 0.5 * (from[i] + to[i])),
         rotation,
     })
@@ -258,7 +262,7 @@ pub fn product([ax, ay, az, aw]: [f32; 4], [bx, by, bz, bw]: [f32; 4]) -> [f32; 
 }
 
 /// From a rotation's rows, after Shepperd: the largest of the four parts is taken first.
-fn quaternion(rows: &[[f64; 3]; 3]) -> [f32; 4] {
+pub(crate) fn quaternion(rows: &[[f64; 3]; 3]) -> [f32; 4] {
     let m = |i: usize, j: usize| rows[i][j];
     let trace = m(0, 0) + m(1, 1) + m(2, 2);
     let q = if trace > 0.0 {

@@ -64,8 +64,8 @@ fn write_hand(out: &mut String, episode: &Episode) -> std::fmt::Result {
         }
         writeln!(out)?;
         for step in steps {
-            for (name, refusal) in step.refusal.iter().map(|r| ("refused", r.as_str())) {
-                writeln!(out, "     {name}: {refusal}")?;
+            if let Some(refusal) = &step.refusal {
+                writeln!(out, "     refused: {refusal}")?;
             }
             for (name, value) in &step.info {
                 writeln!(out, "     {name}: {value:?}")?;

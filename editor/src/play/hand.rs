@@ -5,7 +5,6 @@ use std::iter;
 use agents::hand::{HandPolicy, RandomHand, ScriptedHand};
 use episode::{Action, Value};
 use hand::kernel::BodyPose;
-use hand::model::ShapeKind;
 use sim::env::{Start, Wish};
 use sim::hand::task::{Task as _, named};
 use sim::hand::{Body, Config, HandEnv};
@@ -13,9 +12,8 @@ use sim::random::episode_rng;
 use sim::recorder::Recorder;
 
 use super::Status;
-use crate::figure::muscle_color;
-use crate::picture::solid;
-use crate::scene::{Form, ItemId, Kind, Piece, Scene, Solid, Table};
+use crate::figure::{self, form, muscle_color, quaternion, stretch};
+use crate::scene::{ItemId, Kind, Piece, Scene, Solid, Table};
 
 /// Radius of a muscle's line (meters).
 const CORD: f32 = 0.0012;
@@ -114,10 +112,7 @@ impl HandStage {
         let poses = kernel.link_poses(&qpos);
         let mut solids: Vec<Vec<Solid>> = vec![Vec::new(); poses.len()];
         for shape in kernel.shapes() {
-            let form = form(shape.kind, shape.size);
-            let rotation = quaternion(&shape.turn);
-            let place = form.map(|form| placed(form, shape.pos, rotation));
-            solids[shape.link].extend(place);
+            solids[shape.link].extend(figure::solid(&shape));
         }
         for (pose, solids) in poses.iter().zip(solids) {
             if !solids.is_empty() {
@@ -127,7 +122,10 @@ impl HandStage {
         let activations = list("activations");
         let muscles = kernel.paths(&qpos).into_iter().zip(kernel.muscles());
         for ((path, name), act) in muscles.zip(activations.into_iter().chain(iter::repeat(0.0))) {
-            let cords = path.iter().map(|[from, to]| cord(*from, *to)).collect();
+            let cords = path
+                .iter()
+                .filter_map(|part| stretch(*part, CORD))
+                .collect();
             let color = muscle_color(act as f32);
             pieces.push(piece(pieces.len(), name, Kind::Muscle, &HERE, cords, color));
         }
@@ -194,76 +192,10 @@ fn piece(
 
 fn primitive(primitive: &hand::scene::Primitive) -> Vec<Solid> {
     let [w, x, y, z] = primitive.quat.map(|x| x as f32);
-    let form = form(primitive.kind, primitive.size);
-    let solid = form.map(|form| placed(form, primitive.pos, [x, y, z, w]));
+    let solid = form(primitive.kind, primitive.size).map(|form| Solid {
+        form,
+        center: primitive.pos.map(|x| x as f32),
+        rotation: [x, y, z, w],
+    });
     solid.into_iter().collect()
-}
-
-fn placed(form: Form, at: [f64; 3], rotation: [f32; 4]) -> Solid {
-    Solid {
-        center: at.map(|x| x as f32),
-        rotation,
-        ..solid(form)
-    }
-}
-
-/// None for planes, which have no end.
-fn form(kind: ShapeKind, size: [f64; 3]) -> Option<Form> {
-    let [a, b, c] = size.map(|x| x as f32);
-    Some(match kind {
-        ShapeKind::Sphere => Form::Ellipsoid([a; 3]),
-        ShapeKind::Capsule => Form::Capsule(b, a),
-        ShapeKind::Cylinder => Form::Cylinder(b, a),
-        ShapeKind::Box => Form::Box([a, b, c]),
-        ShapeKind::Ellipsoid => Form::Ellipsoid([a, b, c]),
-        ShapeKind::Plane => return None,
-    })
-}
-
-/// A thin capsule from one point to another.
-fn cord(from: [f64; 3], to: [f64; 3]) -> Solid {
-    let way = [0, 1, 2].map(|i| (to[i] - from[i]) as f32);
-    let length = way.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let [x, y, z] = way.map(|e| e / length.max(1e-9));
-    // The shortest turn from z to the way.
-    let w = 1.0 + z;
-    let rotation = if w < 1e-6 {
-        [1.0, 0.0, 0.0, 0.0]
-    } else {
-        let norm = (x * x + y * y + w * w).sqrt();
-        [-y / norm, x / norm, 0.0, w / norm]
-    };
-    let middle = [0, 1, 2].map(|i| 0.5 * (from[i] + to[i]));
-    placed(Form::Capsule(0.5 * length, CORD), middle, rotation)
-}
-
-/// The unit quaternion (x, y, z, w) of a rotation's matrix, by rows (Shepperd's method).
-fn quaternion(rows: &[[f64; 3]; 3]) -> [f32; 4] {
-    let m = rows;
-    let trace = m[0][0] + m[1][1] + m[2][2];
-    let squares = [m[0][0], m[1][1], m[2][2], trace];
-    let mut largest = 3;
-    for i in 0..3 {
-        if squares[i] > squares[largest] {
-            largest = i;
-        }
-    }
-    let q = if largest == 3 {
-        [
-            m[2][1] - m[1][2],
-            m[0][2] - m[2][0],
-            m[1][0] - m[0][1],
-            1.0 + trace,
-        ]
-    } else {
-        let (i, j, k) = (largest, (largest + 1) % 3, (largest + 2) % 3);
-        let mut q = [0.0; 4];
-        q[i] = 1.0 - trace + 2.0 * m[i][i];
-        q[j] = m[j][i] + m[i][j];
-        q[k] = m[k][i] + m[i][k];
-        q[3] = m[k][j] - m[j][k];
-        q
-    };
-    let norm = q.iter().map(|x| x * x).sum::<f64>().sqrt();
-    q.map(|x| (x / norm) as f32)
 }
