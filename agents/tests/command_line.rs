@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use episode::store::{Store, Writer};
+use episode::stream::Line;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -369,6 +370,37 @@ fn hands_are_recorded_and_repeated_like_houses() {
         (&7.into(), &0.into())
     );
     assert_eq!(place.json(&["data", "info", "both"])["episodes"], 7);
+}
+
+#[test]
+fn a_told_episode_is_the_recorded_one() {
+    let place = Place::new();
+    place.record("out", &[]);
+    let store = Store::open(&place.path("out")).unwrap();
+    let recorded = store.episode(3).unwrap();
+    let mut arguments = vec!["rollout", "stream", "room.toml", "--episode", "3"];
+    // What distinguishes this run from others, but its number of episodes, workers and where it goes.
+    let how = run_arguments("out");
+    for option in ["--seed", "--policy", "--fidelity", "--max-steps"] {
+        if let Some(at) = how.iter().position(|word| *word == option) {
+            arguments.extend(&how[at..at + 2]);
+        }
+    }
+    let output = place.run(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Line> = text.lines().map(|l| Line::parse(l).unwrap()).collect();
+    let mut expected = vec![Line::Start {
+        header: Box::new(recorded.header),
+        first: recorded.first,
+        first_digest: recorded.first_digest,
+    }];
+    let steps = recorded.steps.into_iter();
+    expected.extend(steps.map(|step| Line::Step(Box::new(step))));
+    expected.push(Line::End {
+        success: recorded.success,
+    });
+    assert_eq!(lines, expected);
 }
 
 #[test]

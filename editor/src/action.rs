@@ -514,6 +514,32 @@ actions! {
     LookSide = "view.side", "Side", "View", "3", "";
     /// Looks down at an angle.
     LookHome = "view.home", "Angle", "View", "5", "";
+    /// Turns the view around what is looked at: to the left and upward (degrees).
+    ViewTurn { left: f64, up: Option<f64> } = "view.turn", "Turn View…", "", "", " 15";
+    /// Turns the view 15° to the left.
+    ViewTurnLeft = "view.turn_left", "Turn View Left", "View", "4", "";
+    /// Turns the view 15° to the right.
+    ViewTurnRight = "view.turn_right", "Turn View Right", "View", "6", "";
+    /// Raises the eye by 15°.
+    ViewTurnUp = "view.turn_up", "Raise View", "View", "8", "";
+    /// Lowers the eye by 15°.
+    ViewTurnDown = "view.turn_down", "Lower View", "View", "2", "";
+    /// Shifts what is looked at: to the right and upward (heights of the picture).
+    ViewShift { right: f64, up: f64 } = "view.shift", "Shift View…", "", "", " 0.1 0";
+    /// Shifts the view a tenth of its height to the left.
+    ViewShiftLeft = "view.shift_left", "Shift View Left", "View", "Ctrl+4", "";
+    /// Shifts the view a tenth of its height to the right.
+    ViewShiftRight = "view.shift_right", "Shift View Right", "View", "Ctrl+6", "";
+    /// Shifts the view a tenth of its height upward.
+    ViewShiftUp = "view.shift_up", "Shift View Up", "View", "Ctrl+8", "";
+    /// Shifts the view a tenth of its height downward.
+    ViewShiftDown = "view.shift_down", "Shift View Down", "View", "Ctrl+2", "";
+    /// Comes nearer by steps of the wheel; negative ones lead away.
+    ViewZoom { steps: f64 } = "view.zoom", "Zoom…", "", "", " 2";
+    /// Comes nearer.
+    ViewNearer = "view.nearer", "Nearer", "View", "Plus", "";
+    /// Goes farther away.
+    ViewFarther = "view.farther", "Farther", "View", "Minus", "";
     /// Shows the grid, or not.
     Grid { show: Option<bool> } = "view.grid", "Grid", "View", "Shift+G", "";
     /// Shows ceilings, or not.
@@ -533,7 +559,7 @@ actions! {
     /// Shows the text of the file, or not.
     FileText { show: Option<bool> } = "view.text", "File Text", "View", "Ctrl+T", "";
     /// Shows the panels, or only the viewport.
-    Panels { show: Option<bool> } = "view.panels", "Panels", "View", "Tab", "";
+    Panels { show: Option<bool> } = "view.panels", "Panels", "View", "Ctrl+B", "";
     /// Shows a page at the bottom: `palette`, `problems`, `goals`, `text`, `play` or `episodes`.
     Page { name: String } = "view.page", "Show Page…", "", "", " problems";
     /// Switches between dark and light.
@@ -562,7 +588,7 @@ actions! {
     Stop = "play.stop", "Stop", "Play", "F5", "";
     /// Plays so many times as fast as real time.
     Speed { times: f64 } = "play.speed", "Speed…", "Play", "", " 2";
-    /// Chooses who acts: `teleoperation`, `random`, `planner`, or a hand as in `hand/reach scripted`.
+    /// Chooses who acts: in a home `teleoperation`, `random` or `planner`, in a hand's task `scripted` or `random`.
     Policy { name: String } = "play.policy", "Policy…", "Play", "", " planner";
     /// Carries out one verb, as in a program: `[GRAB] <mug>`.
     Verb { line: String } = "play.verb", "Act…", "Play", "", " \"[WALK] <kitchen>\"";

@@ -9,9 +9,10 @@ use crossbeam::channel::{Receiver, bounded};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sim::problem::Problem;
-use sim::scenario;
+use sim::scenario_file::ScenarioFile;
 
 use crate::document::Document;
+use crate::hand_picture::HandPicture;
 use crate::home::Home;
 use crate::project::Preview;
 use crate::scene::ItemId;
@@ -83,14 +84,22 @@ pub(crate) fn check(document: &Document, home: &Home, seed: u64) -> Found {
     let path = document
         .path()
         .map_or_else(|| PathBuf::from("untitled.toml"), PathBuf::from);
-    let loaded = match scenario::load_text(document.text(), path) {
+    let loaded = match ScenarioFile::load_text(document.text(), path) {
         Ok(loaded) => loaded,
         Err(error) => return found(error.problems, None),
     };
-    match loaded.instantiate(&mut ChaCha8Rng::seed_from_u64(seed)) {
-        Ok(instance) => found(Vec::new(), Some(Preview::new(home, &instance, seed))),
-        Err(error) => found(error.problems, None),
-    }
+    let preview = match loaded {
+        ScenarioFile::House(house) => match house.instantiate(&mut ChaCha8Rng::seed_from_u64(seed))
+        {
+            Ok(instance) => Preview::new(home, &instance, seed),
+            Err(error) => return found(error.problems, None),
+        },
+        ScenarioFile::Hand(hand) => match HandPicture::start(&hand, seed) {
+            Ok(scene) => Preview::of_hand(scene, seed),
+            Err(why) => return found(vec![Problem::whole(why)], None),
+        },
+    };
+    found(Vec::new(), Some(preview))
 }
 
 fn located(document: &Document, problems: Vec<Problem>) -> Vec<LocatedProblem> {

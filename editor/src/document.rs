@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use sim::hand::scenario as hand_task;
 use thiserror::Error;
 use toml_edit::{Array, ArrayOfTables, Decor, DocumentMut, InlineTable, Item, Table as TomlTable};
 use toml_edit::{TableLike, Value};
@@ -117,7 +118,7 @@ pub enum Edit {
     },
     /// Removes an entry; comments above it stay.
     Remove(ItemId),
-    /// Gives a field outside all tables a value: `name`, `about`, `evaluation_only`.
+    /// Gives a field outside all tables a value: `name`, `about`, `task.reach.share`.
     SetTop {
         /// Which field.
         field: String,
@@ -325,6 +326,23 @@ impl Document {
             at = at.as_table_like()?.get(part)?;
         }
         Some(at)
+    }
+
+    /// A field outside all tables by its path, as in [`Edit::SetTop`].
+    pub fn top(&self, field: &str) -> Option<&Item> {
+        let mut parts = field.split('.');
+        let mut at = self.tree.get(parts.next()?)?;
+        for part in parts {
+            at = at.as_table_like()?.get(part)?;
+        }
+        Some(at)
+    }
+
+    /// Whether it says that it is a hand's task, not a home.
+    pub fn is_hand_task(&self) -> bool {
+        let kind = |schema: &str| schema.split('/').next().map(str::to_owned);
+        let schema = self.top("schema").and_then(Item::as_str);
+        schema.is_some_and(|schema| kind(schema) == kind(hand_task::SCHEMA))
     }
 
     /// All entries, table by table.
@@ -772,25 +790,18 @@ fn edit_tree(tree: &mut DocumentMut, edit: &Edit) -> Result<(), EditError> {
             set(at, last, value.clone(), field)
         }
         Edit::Unset { item, field } => {
-            let mut at = item_mut(tree, *item)?;
-            let (path, last) = split_path(field);
-            for part in path {
-                match step(at, part) {
-                    Some(next) => at = next,
-                    None => return Ok(()),
-                }
-            }
-            unset(at, last);
+            unset_path(item_mut(tree, *item)?, field);
             Ok(())
         }
         Edit::Insert { table, index, body } => insert(tree, *table, *index, body),
         Edit::Remove(item) => remove_item(tree, *item),
         Edit::SetTop { field, value } => {
-            let table: &mut dyn TableLike = tree.as_table_mut();
-            set(Holder::Table(table), field, value.clone(), field)
+            let (path, last) = split_path(field);
+            let at = walk(Holder::Table(tree.as_table_mut()), &path, field)?;
+            set(at, last, value.clone(), field)
         }
         Edit::UnsetTop { field } => {
-            tree.remove(field);
+            unset_path(Holder::Table(tree.as_table_mut()), field);
             Ok(())
         }
     }
@@ -814,6 +825,18 @@ fn split_path(field: &str) -> (Vec<&str>, &str) {
     let mut path: Vec<&str> = field.split('.').collect();
     let last = path.pop().unwrap_or(field);
     (path, last)
+}
+
+/// Removes what a path leads to, if it leads anywhere.
+fn unset_path(mut at: Holder<'_>, field: &str) {
+    let (path, last) = split_path(field);
+    for part in path {
+        match step(at, part) {
+            Some(next) => at = next,
+            None => return,
+        }
+    }
+    unset(at, last);
 }
 
 /// Follows a path and makes the tables that are not there yet.

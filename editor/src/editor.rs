@@ -88,6 +88,8 @@ pub struct Editor {
     autosaved: (u64, f64),
     copied: Vec<(ItemId, String)>,
     recent_list: Option<PathBuf>,
+    /// Whether unsaved work is written beside the file.
+    autosaves: bool,
 }
 
 /// What waits for an answer.
@@ -207,6 +209,12 @@ pub enum Wish {
     FrameAll,
     /// Look in a direction.
     Look(Look),
+    /// Turn around what is looked at, to the left and upward (degrees).
+    Turn([f64; 2]),
+    /// Shift what is looked at, to the right and upward (heights of the picture).
+    Shift([f64; 2]),
+    /// Come nearer by so many steps of the wheel.
+    Zoom(f64),
     /// Write what is seen to a file.
     Screenshot(PathBuf),
     /// Write pictures of the open episode's frames, then finish the export.
@@ -297,6 +305,7 @@ impl Editor {
             autosaved: (0, f64::NEG_INFINITY),
             copied: Vec::new(),
             recent_list: None,
+            autosaves: true,
         };
         editor.say_broken();
         editor.refresh();
@@ -313,6 +322,14 @@ impl Editor {
         }
         self.recent_list = Some(list);
         self.write_recent();
+    }
+
+    /// Nobody works here, pictures are taken: nothing is written but what is asked for, and work that was never saved by
+    /// whoever does work here is left alone.
+    pub fn attend_pictures_only(&mut self) {
+        self.autosaves = false;
+        let offered = |banner: &mut Banner| banner.choices.contains(&Action::Recover);
+        self.banner.take_if(offered);
     }
 
     /// What the document says about the home, as far as it can be understood.
@@ -343,7 +360,7 @@ impl Editor {
 
     /// Whether something goes on that [`Editor::tick`] has to look after soon.
     pub fn is_busy(&self) -> bool {
-        self.check.is_some() || self.needs_check() || self.play.is_on() || self.episodes.is_busy()
+        self.check.is_some() || self.needs_check() || self.play.is_busy() || self.episodes.is_busy()
     }
 
     /// Looks after everything that takes time: the file on the disk, unsaved work, checks. `now` in seconds, growing.
@@ -372,7 +389,8 @@ impl Editor {
             self.look_at_disk();
         }
         let (revision, at) = self.autosaved;
-        if self.document.is_dirty()
+        if self.autosaves
+            && self.document.is_dirty()
             && revision != self.document.revision()
             && now - at >= AUTOSAVE
             && !self.document.in_gesture()
@@ -522,6 +540,22 @@ impl Editor {
                 });
                 Ok(())
             }
+            Action::ViewTurn { .. }
+            | Action::ViewTurnLeft
+            | Action::ViewTurnRight
+            | Action::ViewTurnUp
+            | Action::ViewTurnDown
+            | Action::ViewShift { .. }
+            | Action::ViewShiftLeft
+            | Action::ViewShiftRight
+            | Action::ViewShiftUp
+            | Action::ViewShiftDown
+            | Action::ViewZoom { .. }
+            | Action::ViewNearer
+            | Action::ViewFarther => {
+                self.wishes.push(move_view(action));
+                Ok(())
+            }
             Action::Grid { .. }
             | Action::Ceiling { .. }
             | Action::CutAway { .. }
@@ -656,7 +690,7 @@ impl Editor {
         let document = Document::open(path)?;
         self.replace(document);
         self.remember(path);
-        if self.document.unsaved_work().is_some() && self.banner.is_none() {
+        if self.autosaves && self.document.unsaved_work().is_some() && self.banner.is_none() {
             self.banner = Some(Banner {
                 text: "There is work on this file that was never saved.".to_owned(),
                 choices: vec![Action::Recover, Action::ForgetUnsaved],
@@ -671,6 +705,7 @@ impl Editor {
         self.view = old.view;
         self.recent = old.recent;
         self.recent_list = old.recent_list;
+        self.autosaves = old.autosaves;
         self.page = old.page;
         self.copied = old.copied;
         self.wishes = old.wishes;
@@ -1420,3 +1455,24 @@ fn impossible(message: String) -> ActionError {
 
 #[cfg(test)]
 mod tests;
+
+/// What an action that moves the eye wishes for.
+fn move_view(action: &Action) -> Wish {
+    const DEGREES: f64 = 15.0;
+    const SHARE: f64 = 0.1;
+    match *action {
+        Action::ViewTurn { left, up } => Wish::Turn([left, up.unwrap_or(0.0)]),
+        Action::ViewTurnLeft => Wish::Turn([DEGREES, 0.0]),
+        Action::ViewTurnRight => Wish::Turn([-DEGREES, 0.0]),
+        Action::ViewTurnUp => Wish::Turn([0.0, DEGREES]),
+        Action::ViewTurnDown => Wish::Turn([0.0, -DEGREES]),
+        Action::ViewShift { right, up } => Wish::Shift([right, up]),
+        Action::ViewShiftLeft => Wish::Shift([-SHARE, 0.0]),
+        Action::ViewShiftRight => Wish::Shift([SHARE, 0.0]),
+        Action::ViewShiftUp => Wish::Shift([0.0, SHARE]),
+        Action::ViewShiftDown => Wish::Shift([0.0, -SHARE]),
+        Action::ViewZoom { steps } => Wish::Zoom(steps),
+        Action::ViewFarther => Wish::Zoom(-1.0),
+        _ => Wish::Zoom(1.0),
+    }
+}

@@ -578,12 +578,20 @@ pub fn room_body(name: &str, a: [f64; 2], b: [f64; 2]) -> String {
 
 /// Moves a corner of a room; the walls on both sides of it stay along the axes.
 pub fn move_corner(room: &Room, item: ItemId, corner: usize, to: [f64; 2]) -> Vec<Edit> {
+    let moved = corner_moved(room, corner, to).into_iter();
+    moved
+        .map(|(corner, to)| set(item, format!("corners.{corner}"), numbers(to)))
+        .collect()
+}
+
+/// Where the corners of a room go that move when one is moved: each with its place (x, y) in meters.
+pub fn corner_moved(room: &Room, corner: usize, to: [f64; 2]) -> Vec<(usize, [f64; 2])> {
     let corners = &room.corners;
     let count = corners.len();
     let Some(&at) = corners.get(corner).filter(|_| count >= 3) else {
         return Vec::new();
     };
-    let mut edits = vec![set(item, format!("corners.{corner}"), numbers(to))];
+    let mut moved = vec![(corner, to)];
     for beside in [(corner + count - 1) % count, (corner + 1) % count] {
         let old = corners[beside];
         let along_x = (old[0] - at[0]).abs() > (old[1] - at[1]).abs();
@@ -593,9 +601,9 @@ pub fn move_corner(room: &Room, item: ItemId, corner: usize, to: [f64; 2]) -> Ve
         } else {
             new[0] = to[0];
         }
-        edits.push(set(item, format!("corners.{beside}"), numbers(new)));
+        moved.push((beside, new));
     }
-    edits
+    moved
 }
 
 /// Moves a wall of a room outward.

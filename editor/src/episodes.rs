@@ -17,7 +17,7 @@ use episode::{Action, Episode, Observation, Value};
 use sim::env::Fidelity;
 use sim::household::{House, HouseAction};
 use sim::random::episode_rng;
-use sim::scenario::load_text;
+use sim::scenario_file::ScenarioFile;
 
 use self::film::{Film, Filming, Source};
 use crate::scene::Scene;
@@ -527,9 +527,12 @@ impl Opened {
         let header = &episode.header;
         let source = source(store, position, &episode);
         let house = source.as_ref().ok().and_then(|source| {
+            let ScenarioFile::House(scenario) = &source.scenario else {
+                return None;
+            };
             let digest = &header.scenario_digest;
             let mut rng = episode_rng(header.seed, digest, header.index, "layout");
-            Some(source.scenario.instantiate(&mut rng).ok()?.house)
+            Some(scenario.instantiate(&mut rng).ok()?.house)
         });
         let captions = episode
             .steps
@@ -611,7 +614,9 @@ impl Opened {
 
     fn take(&mut self, film: Result<Arc<Film>, String>) {
         self.filming = None;
-        if let Ok(film) = &film {
+        if let Ok(film) = &film
+            && !film.ways().is_empty()
+        {
             for (axis, name) in ["x", "y"].into_iter().enumerate() {
                 let points = film.ways().iter().enumerate();
                 self.signals.push(Signal {
@@ -635,7 +640,7 @@ fn source(store: &Store, position: usize, episode: &Arc<Episode>) -> Result<Sour
         .find(|fidelity| fidelity.name() == header.fidelity)
         .ok_or_else(|| {
             format!(
-                "expected fidelity symbolic or physical, found \"{}\": only houses can be simulated again",
+                "expected fidelity symbolic or physical, found \"{}\"",
                 header.fidelity
             )
         })?;
@@ -648,10 +653,10 @@ fn source(store: &Store, position: usize, episode: &Arc<Episode>) -> Result<Sour
         .scenario_text(&header.scenario_digest)
         .map_err(|error| error.to_string())?;
     let name = format!("{}.toml", header.scenario_digest);
-    let scenario = load_text(&text, store.dir().join("scenarios").join(name))
+    let scenario = ScenarioFile::load_text(&text, store.dir().join("scenarios").join(name))
         .map_err(|error| error.to_string())?;
     Ok(Source {
-        scenario: Arc::new(scenario),
+        scenario,
         episode: Arc::clone(episode),
         fidelity,
         max_steps,

@@ -4,7 +4,7 @@
 //! projection of it, a [`scene::Scene`]; nothing is ever saved from a picture. Everything that a person can do is a named action
 //! that an editor carries out, whether it comes from a menu, a shortcut, the command palette, the mouse or a script.
 //!
-//! Knows no Bevy, no window and no learners; panels are drawn with egui.
+//! Knows no Bevy, no window, no policies and no learners; panels are drawn with egui.
 
 pub mod action;
 mod check;
@@ -13,6 +13,7 @@ pub mod editor;
 pub mod edits;
 pub mod episodes;
 pub mod figure;
+pub mod hand_picture;
 pub mod home;
 pub mod panels;
 pub mod picture;

@@ -1,22 +1,28 @@
 //! Playing a scenario: a simulation on a thread of its own, on a copy of the document, that shows what happens.
 //!
 //! [`Play`] is the side of the editor: it sends [`Command`]s and has the latest [`Shown`]. The thread runs a
-//! [`Session`], which knows no threads and no clock. Everybody who acts does so through [`sim::recorder::Recorder`].
+//! [`Session`], which knows no clock. Everybody who acts does so through [`sim::recorder::Recorder`]: a person by choosing
+//! verbs, a policy in the program `rollout`, whose episode is told line by line and repeated here.
 
+mod follow;
 mod hand;
+mod house;
 mod session;
+mod stage;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use sim::env::Fidelity;
-use sim::hand::task;
 use sim::household::EntityId;
-use sim::scenario::{ScenarioError, load_text};
+use sim::problem::InputError;
+use sim::random::episode_rng;
+use sim::scenario_file::ScenarioFile;
 
 pub use self::session::Session;
 use crate::picture::Picture;
@@ -28,7 +34,7 @@ const WAITING: usize = 256;
 const PERIOD: Duration = Duration::from_micros(16_667);
 
 /// Who acts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     /// A person, by choosing verbs.
     #[default]
@@ -37,44 +43,47 @@ pub enum Policy {
     Random,
     /// Plans toward a goal.
     Planner,
-    /// A hand that does a task of `sim::hand::task`, scripted.
-    ScriptedHand(String),
-    /// A hand that does anything, in the surroundings of a task.
-    RandomHand(String),
+    /// The scripted baseline of a hand's task.
+    Scripted,
 }
 
 impl Policy {
     /// Everything that can be chosen.
-    pub fn all() -> Vec<Self> {
-        let mut all = vec![Self::Teleoperation, Self::Random, Self::Planner];
-        for task in task::names() {
-            all.push(Self::ScriptedHand(task.to_owned()));
-            all.push(Self::RandomHand(task.to_owned()));
+    pub const ALL: [Self; 4] = [
+        Self::Teleoperation,
+        Self::Random,
+        Self::Planner,
+        Self::Scripted,
+    ];
+
+    /// Those that act in a scenario, the usual one first.
+    pub fn of(scenario: &ScenarioFile) -> &'static [Self] {
+        match scenario {
+            ScenarioFile::House(_) => &[Self::Teleoperation, Self::Random, Self::Planner],
+            ScenarioFile::Hand(_) => &[Self::Scripted, Self::Random],
         }
-        all
+    }
+
+    /// Whether it acts in a scenario.
+    pub fn suits(self, scenario: &ScenarioFile) -> bool {
+        Self::of(scenario).contains(&self)
     }
 
     /// The inverse of its `Display`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::all().into_iter().find(|p| p.to_string() == text)
-    }
-
-    /// Whether a hand acts instead of somebody in the house.
-    pub fn is_hand(&self) -> bool {
-        matches!(self, Self::ScriptedHand(_) | Self::RandomHand(_))
+        Self::ALL.into_iter().find(|p| p.to_string() == text)
     }
 }
 
-/// `teleoperation`, `random`, `planner`, `hand/reach scripted`, `hand/reach random`.
+/// As `rollout run --policy` calls them.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Teleoperation => f.write_str("teleoperation"),
-            Self::Random => f.write_str("random"),
-            Self::Planner => f.write_str("planner"),
-            Self::ScriptedHand(task) => write!(f, "{task} scripted"),
-            Self::RandomHand(task) => write!(f, "{task} random"),
-        }
+        f.write_str(match self {
+            Self::Teleoperation => "teleoperation",
+            Self::Random => "random",
+            Self::Planner => "planner",
+            Self::Scripted => "scripted",
+        })
     }
 }
 
@@ -93,6 +102,8 @@ pub struct Settings {
     pub simulations: u32,
     /// Share of actions, in [0, 1], that the random policy draws among those that will be refused.
     pub invalid_share: f64,
+    /// The program in which policies act: `rollout`.
+    pub program: PathBuf,
 }
 
 impl Default for Settings {
@@ -104,7 +115,22 @@ impl Default for Settings {
             max_steps: 200,
             simulations: 500,
             invalid_share: 0.05,
+            program: rollout_beside(),
         }
+    }
+}
+
+/// The program `rollout` beside the one that runs, or, for tests, in the folder above.
+fn rollout_beside() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let folders = own.ancestors().skip(1).take(2);
+    let name = format!("rollout{}", std::env::consts::EXE_SUFFIX);
+    let mut found = folders.map(|folder| folder.join(&name));
+    let first = found.next().unwrap_or_default();
+    if first.is_file() {
+        first
+    } else {
+        found.next().filter(|path| path.is_file()).unwrap_or(first)
     }
 }
 
@@ -173,10 +199,16 @@ pub struct Recording {
 pub struct Status {
     /// Whether time passes.
     pub playing: bool,
+    /// Whether nothing changes before the next command.
+    pub idle: bool,
     /// Seconds that pass in a second.
     pub speed: f32,
+    /// Whether the policy's next action is awaited.
+    pub waiting: bool,
     /// Who acts.
     pub policy: Policy,
+    /// Who can act here.
+    pub policies: &'static [Policy],
     /// Seed of the run.
     pub seed: u64,
     /// Number of the episode within it.
@@ -216,6 +248,8 @@ pub struct Shown {
     pub status: Arc<Status>,
     /// Which piece is which entity; none where only a hand is shown.
     pub picture: Option<Arc<Picture>>,
+    /// How many commands have been followed.
+    pub followed: u64,
 }
 
 /// Why a scenario cannot be played.
@@ -223,7 +257,10 @@ pub struct Shown {
 pub enum PlayError {
     /// It has problems.
     #[error("the scenario cannot be played before its problems are solved: {0}")]
-    Scenario(#[from] ScenarioError),
+    Scenario(#[from] InputError),
+    /// No episode can be drawn from it.
+    #[error("the scenario cannot be played: {0}")]
+    Start(String),
     /// Nothing is played.
     #[error("nothing is being played: start playing first")]
     Off,
@@ -246,6 +283,8 @@ pub struct Play {
 }
 
 struct Running {
+    /// How many commands were sent.
+    sent: AtomicU64,
     commands: Sender<Command>,
     latest: Arc<Mutex<Shown>>,
     thread: Option<JoinHandle<()>>,
@@ -259,22 +298,38 @@ impl Play {
     /// When the scenario has problems, or an episode cannot be drawn from it.
     pub fn start(&mut self, text: &str, name: &str) -> Result<(), PlayError> {
         self.stop();
-        let scenario = Arc::new(load_text(text, name)?);
-        // Drawn here once, so that what cannot be drawn is an error of this call.
-        scenario.instantiate(&mut sim::random::episode_rng(
-            self.settings.seed,
-            &scenario.digest,
-            0,
-            "layout",
-        ))?;
+        let scenario = ScenarioFile::load_text(text, name)?;
+        let mut settings = self.settings.clone();
+        if !settings.policy.suits(&scenario) {
+            settings.policy = Policy::of(&scenario)[0];
+        }
+        if let ScenarioFile::House(house) = &scenario {
+            // Drawn here once, so that what cannot be drawn is an error of this call.
+            let mut rng = episode_rng(settings.seed, &house.digest, 0, "layout");
+            let drawn = house.instantiate(&mut rng);
+            drawn.map_err(|error| PlayError::Start(error.to_string()))?;
+        }
         let (commands, inbox) = bounded(WAITING);
         let latest = Arc::new(Mutex::new(Shown::default()));
-        let (settings, shelf) = (self.settings.clone(), Arc::clone(&latest));
-        let thread = thread::spawn(move || {
-            let session = Session::new(scenario, settings);
-            run(session, &inbox, &shelf);
+        let shelf = Arc::clone(&latest);
+        let thread = thread::spawn(move || match Session::new(scenario, settings) {
+            Ok(session) => run(session, &inbox, &shelf),
+            Err(why) => {
+                let status = Status {
+                    ended: Some(why),
+                    ..Status::default()
+                };
+                put(
+                    &shelf,
+                    Shown {
+                        status: Arc::new(status),
+                        ..Shown::default()
+                    },
+                );
+            }
         });
         self.running = Some(Running {
+            sent: AtomicU64::new(0),
             commands,
             latest,
             thread: Some(thread),
@@ -308,7 +363,18 @@ impl Play {
             .map_err(|error| match error {
                 crossbeam::channel::TrySendError::Full(_) => PlayError::Busy,
                 crossbeam::channel::TrySendError::Disconnected(_) => PlayError::Off,
-            })
+            })?;
+        running.sent.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether another picture is to come soon.
+    pub fn is_busy(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| {
+            let sent = running.sent.load(Ordering::Relaxed);
+            !self.shown.status.idle || self.shown.followed < sent
+        })
     }
 
     /// Pulls a piece to a point (meters).
@@ -404,12 +470,16 @@ impl Drop for Running {
     }
 }
 
+fn put(shelf: &Mutex<Shown>, shown: Shown) {
+    *shelf.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+}
+
 /// The thread: takes commands, lets time pass, shows what is.
 fn run(mut session: Session, inbox: &Receiver<Command>, shelf: &Mutex<Shown>) {
     let mut then = Instant::now();
     loop {
         if let Some(shown) = session.show() {
-            *shelf.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+            put(shelf, shown);
         }
         let command = if session.is_idle() {
             match inbox.recv() {

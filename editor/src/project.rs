@@ -57,6 +57,8 @@ pub struct Preview {
     /// Where a person put things, by their titles.
     pinned: BTreeMap<String, Drawn>,
     walker: Option<Stand>,
+    /// Of a hand's task: the hand and what is around it.
+    hand: Vec<Piece>,
     seed: u64,
 }
 
@@ -106,7 +108,17 @@ impl Preview {
             drawn,
             pinned: BTreeMap::new(),
             walker: Some(stand(instance.house.agent())),
+            hand: Vec::new(),
             seed,
+        }
+    }
+
+    /// Takes the start of a hand's task.
+    pub fn of_hand(scene: Scene, seed: u64) -> Self {
+        Self {
+            hand: scene.pieces,
+            seed,
+            ..Self::default()
         }
     }
 
@@ -195,6 +207,7 @@ pub fn project(home: &Home, preview: &Preview, view: &ViewSettings) -> Scene {
         objects(home, &stands, view, index, &mut scene.pieces);
     }
     agents(home, preview, &mut scene.pieces);
+    scene.pieces.extend(preview.hand.iter().cloned());
     scene
 }
 

@@ -93,7 +93,7 @@ impl Editor {
             Action::Policy { name } => match Policy::parse(name) {
                 Some(policy) => Command::Policy(policy),
                 None => {
-                    let all: Vec<String> = Policy::all().iter().map(Policy::to_string).collect();
+                    let all = Policy::ALL.map(|policy| policy.to_string());
                     return Err(ActionError::Impossible(format!(
                         "expected one of {}, found \"{name}\"",
                         all.join(", ")
@@ -112,7 +112,10 @@ impl Editor {
                 Command::Drag { thing, to }
             }
             Action::Release => Command::Release,
-            Action::Record { path: Some(path) } => Command::StartRecording(path.clone()),
+            Action::Record { path: Some(path) } => {
+                self.play_bar.store = path.display().to_string();
+                Command::StartRecording(path.clone())
+            }
             Action::Record { path: None } => Command::StopRecording,
             _ => return Ok(false),
         };
@@ -130,7 +133,10 @@ impl Editor {
                 .ok_or_else(|| ActionError::Impossible("no episode is open".to_owned()))
         };
         match action {
-            Action::EpisodesOpen { path: Some(path) } => episodes.open_store(path)?,
+            Action::EpisodesOpen { path: Some(path) } => {
+                self.episodes_panel.store = path.display().to_string();
+                episodes.open_store(path)?;
+            }
             Action::EpisodesOpen { path: None } => {
                 let text = "name the folder of the store on the page of episodes";
                 return Err(ActionError::Impossible(text.to_owned()));

@@ -2,7 +2,7 @@
 //!
 //! An [`Episode`] is what happened in one world between a reset and its end: the first [`Observation`], then one
 //! [`Step`] for each [`Action`]. A [`store`] keeps episodes in closed Parquet shards listed by a manifest, so that
-//! nothing recorded is ever lost to a crash.
+//! nothing recorded is ever lost to a crash. A [`stream`] is an episode told line by line while it happens.
 //!
 //! This crate knows nothing of houses, hands, policies or learners: values are named texts and arrays.
 //!
@@ -14,6 +14,7 @@
 //! ```
 
 pub mod store;
+pub mod stream;
 mod vocabulary;
 
 pub use vocabulary::{Action, Episode, Header, Observation, RewardTerm, Space, Step, Value};

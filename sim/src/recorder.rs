@@ -106,6 +106,11 @@ impl<E: VectorEnv> Recorder<E> {
         })
     }
 
+    /// What is recorded so far in a world; `None` when it has no episode.
+    pub fn episode(&self, lane: usize) -> Option<&Episode> {
+        self.episodes[lane].as_ref()
+    }
+
     /// The last step of the episode in a world; `None` before its first action, and where there is no episode.
     pub fn last_step(&self, lane: usize) -> Option<&Step> {
         self.episodes[lane].as_ref()?.steps.last()

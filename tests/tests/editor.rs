@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use agents::rollout::{self, MaxSteps, PolicyChoice, Settings, Worker};
-use editor::play::{Command, Play, Status};
+use editor::play::{Command, Play, Policy, Status};
 use episode::store::Store;
 use sim::env::Fidelity;
 use sim::scenario_file::ScenarioFile;
@@ -65,6 +65,42 @@ fn an_episode_of_teleoperation_can_be_made_again_and_learned_from() {
         .flat_map(dataset::prompt_completion)
         .collect();
     assert!(!rows.is_empty());
+}
+
+/// Policies act in the program `rollout`; what they do is recorded here, in homes and of hands.
+#[test]
+fn episodes_of_policies_are_repeated_and_recorded_in_the_editor() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (file, policy, steps) in [
+        ("studio.toml", Policy::Planner, None),
+        ("studio.toml", Policy::Random, Some(6)),
+        ("hand/pose.toml", Policy::Scripted, None),
+    ] {
+        let path = crate::root().join("scenarios").join(file);
+        let text = std::fs::read_to_string(path).expect("it comes with the program");
+        let dir = folder.path().join(policy.to_string());
+        let mut play = Play::default();
+        play.settings.policy = policy;
+        play.settings.max_steps = steps.unwrap_or(200);
+        play.start(&text, file).expect("it is sound");
+        for command in [
+            Command::Speed(64.0),
+            Command::StartRecording(dir.clone()),
+            Command::Play,
+        ] {
+            play.send(command).expect("it takes commands");
+        }
+        wait(&mut play, |s| s.ended.is_some());
+        let status = play.status().clone();
+        play.stop();
+        let store = Store::open(&dir).expect("a store");
+        let recorded = store.episode(0).expect("whole");
+        assert_eq!(recorded.steps.len(), status.steps[0] as usize, "{status:?}");
+        assert_eq!(steps.unwrap_or(status.steps[0]), status.steps[0]);
+        assert!(policy != Policy::Planner || recorded.success);
+        let verified = rollout::verify(&store, 10, 1, &false.into(), |_| {}).expect("it is read");
+        assert_eq!((verified.episodes, verified.mismatches), (1, Vec::new()));
+    }
 }
 
 fn wait(play: &mut Play, is: impl Fn(&Status) -> bool) {

@@ -1,9 +1,11 @@
 //! One episode, from its index alone.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use episode::store::Store;
+use episode::stream::Line;
 use episode::{Episode, Header};
 use sim::env::{EnvError, Fidelity, HouseholdEnv, Start, VectorEnv, Wish};
 use sim::hand::{HandEnv, HandScenario};
@@ -139,19 +141,9 @@ pub(super) const HANDS: usize = 16;
 impl<'a> Worker<'a> {
     /// A worker with a policy of its own.
     pub fn new(settings: &'a Settings) -> Self {
-        let policy: Option<Box<dyn Policy>> = match settings.policy {
-            PolicyChoice::Random { invalid_share } => {
-                Some(Box::new(RandomPolicy::new(invalid_share)))
-            }
-            PolicyChoice::Planner { simulations } => Some(Box::new(PlannerPolicy::new(Search {
-                simulations,
-                ..Search::default()
-            }))),
-            PolicyChoice::Scripted => None,
-        };
         Self {
             settings,
-            policy,
+            policy: settings.house_policy(),
             hands: BTreeMap::new(),
         }
     }
@@ -224,6 +216,20 @@ impl<'a> Worker<'a> {
 }
 
 impl Settings {
+    /// Who acts in houses; `None` for a policy of hands.
+    fn house_policy(&self) -> Option<Box<dyn Policy>> {
+        match self.policy {
+            PolicyChoice::Random { invalid_share } => {
+                Some(Box::new(RandomPolicy::new(invalid_share)))
+            }
+            PolicyChoice::Planner { simulations } => Some(Box::new(PlannerPolicy::new(Search {
+                simulations,
+                ..Search::default()
+            }))),
+            PolicyChoice::Scripted => None,
+        }
+    }
+
     /// Who moves the hands of an environment.
     fn hand_policy(&self, env: &HandEnv) -> Result<Box<dyn Policy>, RolloutError> {
         let policy: Box<dyn HandPolicy + Send> = match self.policy {
@@ -248,6 +254,87 @@ pub fn play<E: Briefed>(
     Ok(episodes.swap_remove(0))
 }
 
+/// Tells the episode of an index line by line, while it happens; ends early when told to. The same episode as
+/// [`Worker::record`] makes.
+pub fn stream(
+    settings: &Settings,
+    scenario: &ScenarioFile,
+    index: u64,
+    tell: &mut dyn FnMut(Line) -> ControlFlow<()>,
+) -> Result<(), RolloutError> {
+    settings.suits(scenario)?;
+    let start = Start {
+        seed: settings.seed,
+        index,
+        wish: settings.wish(),
+    };
+    match scenario {
+        ScenarioFile::House(house) => {
+            let mut policy = settings.house_policy().expect("it suits houses");
+            let max_steps = settings.max_steps.house;
+            let env = HouseholdEnv::new(Arc::clone(house), settings.fidelity, max_steps);
+            let mut recorder = Recorder::new(env, policy.name());
+            tell_all(&mut recorder, policy.as_mut(), &start, tell)
+        }
+        ScenarioFile::Hand(hand) => {
+            let env = hand
+                .env(1, settings.max_steps.hand)
+                .map_err(EnvError::from)?;
+            let mut policy = settings.hand_policy(&env)?;
+            let mut recorder = Recorder::new(env, policy.name());
+            tell_all(&mut recorder, policy.as_mut(), &start, tell)
+        }
+    }
+}
+
+fn tell_all<E: Briefed>(
+    recorder: &mut Recorder<E>,
+    policy: &mut dyn Policy,
+    start: &Start,
+    tell: &mut dyn FnMut(Line) -> ControlFlow<()>,
+) -> Result<(), RolloutError> {
+    begin(recorder, policy, 0, start)?;
+    let episode = recorder.episode(0).expect("it was just begun");
+    let line = Line::Start {
+        header: Box::new(episode.header.clone()),
+        first: episode.first.clone(),
+        first_digest: episode.first_digest.clone(),
+    };
+    if tell(line).is_break() {
+        return Ok(());
+    }
+    while !recorder.ended(0) {
+        let action = policy.act(&[recorder.observation(0)]).swap_remove(0);
+        if action.is_none() {
+            break;
+        }
+        recorder.step(vec![action]);
+        let step = recorder.last_step(0).expect("a step was just made");
+        if tell(Line::Step(Box::new(step.clone()))).is_break() {
+            return Ok(());
+        }
+    }
+    let success = recorder.episode(0).is_some_and(|episode| episode.success);
+    // Whoever listens has heard everything.
+    let _ = tell(Line::End { success });
+    Ok(())
+}
+
+/// Starts an episode in a world, and briefs the policy.
+fn begin<E: Briefed>(
+    recorder: &mut Recorder<E>,
+    policy: &mut dyn Policy,
+    lane: usize,
+    start: &Start,
+) -> Result<(), RolloutError> {
+    recorder.reset(lane, start)?;
+    let env = recorder.env();
+    let digest = env.header(lane).scenario_digest;
+    let rng = episode_rng(start.seed, &digest, start.index, "policy");
+    policy.reset(lane, &env.briefing(lane), rng);
+    Ok(())
+}
+
 /// One episode in each of the first worlds, side by side.
 ///
 /// # Panics
@@ -258,11 +345,7 @@ fn play_all<E: Briefed>(
     starts: &[Start],
 ) -> Result<Vec<Episode>, RolloutError> {
     for (lane, start) in starts.iter().enumerate() {
-        recorder.reset(lane, start)?;
-        let env = recorder.env();
-        let digest = env.header(lane).scenario_digest;
-        let rng = episode_rng(start.seed, &digest, start.index, "policy");
-        policy.reset(lane, &env.briefing(lane), rng);
+        begin(recorder, policy, lane, start)?;
     }
     let mut playing: Vec<bool> = (0..recorder.num_envs()).map(|i| i < starts.len()).collect();
     while playing.contains(&true) {

@@ -11,7 +11,7 @@ mod record;
 mod text;
 mod verify;
 
-pub use episode::{MaxSteps, PolicyChoice, Scenarios, Settings, Worker, play, replay};
+pub use episode::{MaxSteps, PolicyChoice, Scenarios, Settings, Worker, play, replay, stream};
 pub use record::{Part, Plan, Recorded, RolloutError, record};
 pub use text::as_text;
 pub use verify::{Mismatch, Verified, verify};

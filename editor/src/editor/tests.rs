@@ -48,12 +48,15 @@ fn changed(editor: &Editor) -> Vec<String> {
     new
 }
 
+const TASK: &str =
+    "schema = \"habitus.hand_task/1\"\nname = \"Hold\"\nhand = \"myohand\"\ntask.hold = {}\n";
+
 #[test]
 fn every_action_can_be_done_on_any_document_without_a_panic() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("home.toml");
     let hand = format!("{HOME}{HAND}");
-    for text in [HOME, hand.as_str(), "", "name = ["] {
+    for text in [HOME, hand.as_str(), TASK, "", "name = ["] {
         for select in [
             "object:0",
             "object:40",

@@ -1,7 +1,8 @@
 //! A recorded episode made visible: simulated once more from its actions, and from then on only looked up.
 //!
-//! A store keeps what was seen and done, and a digest of each state, but no poses. A [`Film`] has the pose of everything after
-//! each step of physics; a pose that does not change takes no memory.
+//! A store keeps what was seen and done, and a digest of each state, but of a house no poses. A [`Film`] has the pose of
+//! everything after each step of physics; a pose that does not change takes no memory. What a hand sees says where everything
+//! is: its film needs no simulation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,19 +13,25 @@ use std::thread;
 use crossbeam::channel;
 use episode::Episode;
 use sim::env::{Fidelity, HouseholdEnv, Start, VectorEnv as _, Wish};
+use sim::hand::HandScenario;
 use sim::random::episode_rng;
 use sim::recorder::Recorder;
 use sim::scenario::{Instance, LoadedScenario};
+use sim::scenario_file::ScenarioFile;
 use sim::world::{Frame, Mover, Placed, World};
 
+use crate::hand_picture::HandPicture;
 use crate::picture::Picture;
-use crate::scene::{Piece, Scene};
+use crate::scene::{Kind, Piece, Scene};
+
+/// Frames in a simulated second.
+pub const FRAMES_PER_SECOND: u32 = 60;
 
 /// Everything that is needed to make an episode again.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Where it took place.
-    pub scenario: Arc<LoadedScenario>,
+    pub scenario: ScenarioFile,
     /// What was recorded.
     pub episode: Arc<Episode>,
     /// What carried its actions out.
@@ -37,14 +44,26 @@ pub struct Source {
 /// in symbols has a frame for each action, and no poses but those of the start.
 #[derive(Clone, Debug)]
 pub struct Film {
-    picture: Picture,
-    tracks: Vec<Track>,
+    shots: Shots,
     /// The frame in which each step has ended, after the start's 0 (n_steps + 1).
     ends: Vec<u32>,
     /// Where the agent is at the end of each step (x, y), meters (n_steps + 1).
     ways: Vec<[f32; 2]>,
     /// Where the repetition first differs from the recording.
     mismatch: Option<String>,
+}
+
+/// What is seen in each frame.
+#[derive(Clone, Debug)]
+enum Shots {
+    House {
+        picture: Box<Picture>,
+        tracks: Vec<Track>,
+    },
+    Hand {
+        picture: Box<HandPicture>,
+        episode: Arc<Episode>,
+    },
 }
 
 /// Where one thing is: the frames in which that changes, and what it changes to.
@@ -71,7 +90,7 @@ impl Film {
         step.min(self.ends.len().saturating_sub(1))
     }
 
-    /// Where the agent is at the end of each step (x, y), meters, after the start (n_steps + 1).
+    /// Where the agent is at the end of each step (x, y), meters, after the start (n_steps + 1); empty for a hand.
     pub fn ways(&self) -> &[[f32; 2]] {
         &self.ways
     }
@@ -81,29 +100,49 @@ impl Film {
         self.mismatch.as_deref()
     }
 
-    /// The house in a frame.
+    /// What is seen in a frame.
     pub fn scene(&self, frame: u32) -> Scene {
-        self.picture.scene(self.placed(frame))
+        match &self.shots {
+            Shots::House { picture, tracks } => picture.scene(placed(tracks, frame)),
+            Shots::Hand { picture, episode } => {
+                let done = self.ends.partition_point(|end| *end <= frame);
+                let step = done.checked_sub(2).and_then(|i| episode.steps.get(i));
+                picture.scene(step.map_or(&episode.first, |step| &step.observation))
+            }
+        }
     }
 
     /// What can move, in a frame, to be seen through in another film's scene.
     pub fn ghosts(&self, frame: u32) -> Vec<Piece> {
-        self.picture.ghosts(self.placed(frame))
+        match &self.shots {
+            Shots::House { picture, tracks } => picture.ghosts(placed(tracks, frame)),
+            Shots::Hand { .. } => {
+                let mut pieces = self.scene(frame).pieces;
+                pieces.retain(|piece| piece.kind != Kind::Furniture);
+                for piece in &mut pieces {
+                    piece.kind = Kind::Ghost;
+                }
+                pieces
+            }
+        }
     }
 
     /// Memory that the poses take, in bytes.
     pub fn bytes(&self) -> usize {
+        let Shots::House { tracks, .. } = &self.shots else {
+            return 0;
+        };
         let per_change = size_of::<u32>() + size_of::<Placed>();
-        let changes: usize = self.tracks.iter().map(|t| t.frames.capacity()).sum();
+        let changes: usize = tracks.iter().map(|t| t.frames.capacity()).sum();
         changes * per_change
     }
+}
 
-    fn placed(&self, frame: u32) -> impl Iterator<Item = Placed> {
-        self.tracks.iter().filter_map(move |track| {
-            let after = track.frames.partition_point(|f| *f <= frame);
-            track.places.get(after.checked_sub(1)?).copied()
-        })
-    }
+fn placed(tracks: &[Track], frame: u32) -> impl Iterator<Item = Placed> {
+    tracks.iter().filter_map(move |track| {
+        let after = track.frames.partition_point(|f| *f <= frame);
+        track.places.get(after.checked_sub(1)?).copied()
+    })
 }
 
 /// A film in the making, on a thread of its own. Dropping it ends the thread.
@@ -164,13 +203,39 @@ impl Drop for Filming {
     }
 }
 
-/// Simulates an episode's actions again. `go_on` is asked after each.
+/// Makes an episode's film. `go_on` is asked after each action that is simulated again.
 pub fn film(source: &Source, go_on: &mut dyn FnMut() -> bool) -> Result<Film, String> {
+    match &source.scenario {
+        ScenarioFile::House(house) => film_house(house, source, go_on),
+        ScenarioFile::Hand(hand) => film_hand(hand, &source.episode),
+    }
+}
+
+fn film_hand(scenario: &HandScenario, episode: &Arc<Episode>) -> Result<Film, String> {
+    let env = scenario.env(1, None).map_err(|error| error.to_string())?;
+    let frames = env.seconds_per_step() * f64::from(FRAMES_PER_SECOND);
+    let end = |step: usize| (step as f64 * frames).round() as u32;
+    Ok(Film {
+        shots: Shots::Hand {
+            picture: Box::new(HandPicture::of(&env)),
+            episode: Arc::clone(episode),
+        },
+        ends: (0..=episode.steps.len()).map(end).collect(),
+        ways: Vec::new(),
+        mismatch: None,
+    })
+}
+
+fn film_house(
+    scenario: &Arc<LoadedScenario>,
+    source: &Source,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Film, String> {
     let Source {
-        scenario,
         episode,
         fidelity,
         max_steps,
+        ..
     } = source;
     let header = &episode.header;
     let env = HouseholdEnv::new(Arc::clone(scenario), *fidelity, *max_steps);
@@ -218,10 +283,13 @@ pub fn film(source: &Source, go_on: &mut dyn FnMut() -> bool) -> Result<Film, St
     Ok(making.film())
 }
 
-/// A film that steps are added to.
+/// A house's film that steps are added to.
 struct Making {
-    film: Film,
+    picture: Picture,
     tracks: BTreeMap<Mover, Track>,
+    ends: Vec<u32>,
+    ways: Vec<[f32; 2]>,
+    mismatch: Option<String>,
     first_step: u64,
 }
 
@@ -241,23 +309,20 @@ impl Making {
             }
         };
         Self {
-            film: Film {
-                picture: Picture::new(&scenario.scenario, instance, world),
-                tracks: Vec::new(),
-                ends: Vec::new(),
-                ways: Vec::new(),
-                mismatch: None,
-            },
+            picture: Picture::new(&scenario.scenario, instance, world),
             tracks: BTreeMap::new(),
+            ends: Vec::new(),
+            ways: Vec::new(),
+            mismatch: None,
             first_step: world.steps(),
         }
     }
 
     /// What has happened since the last time.
     fn add(&mut self, recorder: &mut Recorder<HouseholdEnv>, fidelity: Fidelity) {
-        let mut end = self.film.last();
+        let mut end = self.ends.last().copied().unwrap_or(0);
         if fidelity == Fidelity::Symbolic {
-            end = self.film.ends.len() as u32;
+            end = self.ends.len() as u32;
         }
         for Frame { step, moved } in recorder.take_motion() {
             end = (step - self.first_step) as u32;
@@ -267,10 +332,9 @@ impl Making {
                 track.places.push(placed);
             }
         }
-        self.film.ends.push(end);
+        self.ends.push(end);
         let world = recorder.env().world();
-        self.film
-            .ways
+        self.ways
             .push(world.map_or([0.0; 2], World::agent_position));
     }
 
@@ -281,7 +345,7 @@ impl Making {
     }
 
     fn differs(&mut self, what: String) {
-        self.film.mismatch.get_or_insert(what);
+        self.mismatch.get_or_insert(what);
     }
 
     fn film(self) -> Film {
@@ -291,8 +355,13 @@ impl Making {
             track.places.shrink_to_fit();
         }
         Film {
-            tracks,
-            ..self.film
+            shots: Shots::House {
+                picture: Box::new(self.picture),
+                tracks,
+            },
+            ends: self.ends,
+            ways: self.ways,
+            mismatch: self.mismatch,
         }
     }
 }

@@ -68,7 +68,7 @@ fn a_film_shows_what_was_simulated_frame_by_frame() {
     // The same actions, simulated here, with the poses read directly.
     let store = Store::open(&dir).unwrap();
     let recorded = Arc::new(store.episode(1).unwrap());
-    let scenario = Arc::new(load_text(KITCHEN, "kitchen.toml").unwrap());
+    let scenario = Arc::new(sim::scenario::load_text(KITCHEN, "kitchen.toml").unwrap());
     let env = sim::env::HouseholdEnv::new(scenario, Fidelity::Physical, 8);
     let mut recorder = sim::recorder::Recorder::new(env, "random");
     let start = sim::env::Start {
@@ -238,6 +238,55 @@ fn a_damaged_shard_is_named_and_the_rest_is_kept() {
     assert!(episodes.trouble().is_none() && !shard.exists());
 }
 
+/// What a hand saw is what is shown, without simulating.
+#[test]
+fn a_hands_episode_is_shown_as_it_was_seen() {
+    const POSE: &str = "schema = \"habitus.hand_task/1\"\nname = \"Pose\"\nhand = \"myohand\"\ntask.pose = { max_steps = 10 }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("store");
+    let scenario = ScenarioFile::load_text(POSE, "pose.toml").unwrap();
+    let plan = Plan {
+        scenarios: vec![scenario.clone()],
+        settings: Settings {
+            seed: 3,
+            policy: PolicyChoice::Scripted,
+            fidelity: Fidelity::Physical,
+            max_steps: MaxSteps {
+                house: 30,
+                hand: None,
+            },
+        },
+        episodes: 2,
+        part: Part::WHOLE,
+        workers: 1,
+    };
+    record(&plan, &dir, &false.into(), |_, _| {}).unwrap();
+    let mut episodes = Episodes::default();
+    episodes.open_store(&dir).unwrap();
+    wait(&mut episodes, |e| !e.is_listing());
+    episodes.open(1).unwrap();
+    wait(&mut episodes, filmed);
+    let opened = episodes.opened().unwrap();
+    let film = opened.film().unwrap();
+    // 50 actions a second, 60 frames a second.
+    assert_eq!(film.ends(), [0, 1, 2, 4, 5, 6, 7, 8, 10, 11, 12]);
+    let ScenarioFile::Hand(hand) = &scenario else {
+        panic!("it is a hand's")
+    };
+    let picture = crate::hand_picture::HandPicture::of(&hand.env(1, None).unwrap());
+    let steps = opened.episode.steps.clone();
+    for (frame, step) in [(1, 0), (3, 1), (4, 2), (12, 9)] {
+        let expected = picture.scene(&steps[step].observation);
+        assert_eq!(episodes.scene_at(frame), Some(expected), "frame {frame}");
+    }
+    let start = picture.scene(&opened.episode.first);
+    assert_eq!(episodes.scene_at(0), Some(start));
+    let pieces = episodes.scene().unwrap().pieces.len();
+    episodes.compare(Some(0)).unwrap();
+    wait(&mut episodes, |e| e.compared().unwrap().film().is_some());
+    assert!(episodes.scene().unwrap().pieces.len() > pieces + 50);
+}
+
 /// How much memory ten minutes take, and how long it takes to go anywhere in them: run by hand.
 #[test]
 #[ignore = "a measurement, not a check"]
@@ -247,7 +296,7 @@ fn ten_minutes() {
         env!("CARGO_MANIFEST_DIR"),
         "/../scenarios/five_room_house.toml"
     );
-    let scenario = Arc::new(sim::scenario::load(home).unwrap());
+    let scenario = ScenarioFile::load(home).unwrap();
     let settings = Settings {
         seed: 3,
         policy: PolicyChoice::Random { invalid_share: 0.0 },
@@ -255,7 +304,7 @@ fn ten_minutes() {
         max_steps: MaxSteps::all(300),
     };
     let mut recorded = agents::rollout::Worker::new(&settings)
-        .record(&ScenarioFile::House(Arc::clone(&scenario)), &[0])
+        .record(&scenario, &[0])
         .unwrap();
     let episode = Arc::new(recorded.swap_remove(0));
     drop(folder);

@@ -4,7 +4,7 @@ use egui::{Grid, Id, RichText, ScrollArea, Ui};
 use toml_edit::{Array, InlineTable, Item, Value};
 
 use super::goals;
-use super::schema::{Field, Kind, fields};
+use super::schema::{Field, Kind, fields, top};
 use super::widgets::{Measure, number, text};
 use crate::action::{Action, Literal};
 use crate::document::Edit;
@@ -35,7 +35,7 @@ pub(super) fn show(ui: &mut Ui, editor: &mut Editor) {
                 goals::form(ui, editor, &home, first);
                 return;
             }
-            entry(ui, editor, &home, first, fields(first.table));
+            entry(ui, editor, &home, Some(first), fields(first.table));
             buttons(ui, editor);
         }
         _ => {
@@ -48,44 +48,16 @@ pub(super) fn show(ui: &mut Ui, editor: &mut Editor) {
 
 /// The fields outside all tables.
 fn scenario(ui: &mut Ui, editor: &mut Editor) {
-    ui.label(RichText::new("Scenario").strong().size(14.0));
+    let hand_task = editor.document.is_hand_task();
+    let heading = if hand_task { "Hand task" } else { "Scenario" };
+    ui.label(RichText::new(heading).strong().size(14.0));
     ui.add_space(4.0);
-    let now = |editor: &Editor, field: &str| {
-        let item = editor.document.tree().get(field);
-        item.and_then(Item::as_str).unwrap_or_default().to_owned()
-    };
-    for (field, hint) in [
-        ("name", "Name shown to people"),
-        ("about", "One sentence about it"),
-    ] {
-        ui.label(field).on_hover_text(hint);
-        let (_, new) = text(ui, Id::new(("scenario", field)), hint, &now(editor, field));
-        if let Some(new) = new {
-            editor.act(&Action::SetScenario {
-                field: field.to_owned(),
-                value: Literal(Value::from(new).to_string()),
-            });
-        }
-    }
-    let item = editor.document.tree().get("evaluation_only");
-    let mut kept = item.and_then(Item::as_bool) == Some(true);
-    let check = ui.checkbox(&mut kept, "evaluation only");
-    if check
-        .on_hover_text("Kept apart for evaluation: training data leaves it out")
-        .changed()
-    {
-        let field = "evaluation_only".to_owned();
-        editor.act(&if kept {
-            Action::SetScenario {
-                field,
-                value: Literal("true".to_owned()),
-            }
-        } else {
-            Action::UnsetScenario { field }
-        });
-    }
-    ui.add_space(8.0);
     let home = editor.home().clone();
+    entry(ui, editor, &home, None, top(hand_task));
+    ui.add_space(8.0);
+    if hand_task {
+        return;
+    }
     for table in Table::ALL {
         ui.weak(format!("{} {}", home.len(table), plural(table)));
     }
@@ -136,9 +108,9 @@ fn buttons(ui: &mut Ui, editor: &mut Editor) {
     });
 }
 
-fn entry(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, fields: &[Field]) {
+fn entry(ui: &mut Ui, editor: &mut Editor, home: &Home, item: Owner, fields: &[Field]) {
     let mut nested: Vec<&Field> = Vec::new();
-    Grid::new(("fields", item.table.name(), fields.first().map(|f| &f.name)))
+    Grid::new(("fields", table_name(item), fields.first().map(|f| &f.name)))
         .num_columns(2)
         .min_col_width(64.0)
         .spacing([8.0, 5.0])
@@ -160,14 +132,47 @@ fn entry(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, fields: &[
         let Kind::Variants(variants) = &field.kind else {
             continue;
         };
-        for (name, inner) in variants {
+        let there = |name: &str| {
             let path = format!("{}.{name}", field.name);
-            if editor.document.field(item, &path).is_some() {
-                ui.strong(name).on_hover_text(&field.about);
-                entry(ui, editor, home, item, inner);
+            found(editor, item, &path).is_some()
+        };
+        let Some((name, inner)) = variants.iter().find(|(name, _)| there(name)) else {
+            continue;
+        };
+        ui.horizontal(|ui| {
+            ui.strong(field.name.replace('_', " "))
+                .on_hover_text(&field.about);
+            let id = Id::new(("variant", table_name(item), &field.name));
+            let names = variants.iter().map(|(name, _)| name.as_str());
+            // What an entry is made of has no defaults; a task has.
+            if item.is_some() {
+                ui.label(name);
+            } else if let Some(new) = goals::pick(ui, id, 120.0, name, names) {
+                let mut table = InlineTable::new();
+                table.insert(&new, InlineTable::new().into());
+                commit(editor, item, field, Value::InlineTable(table));
             }
-        }
+        });
+        entry(ui, editor, home, item, inner);
     }
+}
+
+/// Whose fields they are; none: the document's own.
+type Owner = Option<ItemId>;
+
+fn found<'a>(editor: &'a Editor, item: Owner, path: &str) -> Option<&'a Item> {
+    match item {
+        Some(item) => editor.document.field(item, path),
+        None => editor.document.top(path),
+    }
+}
+
+fn table_name(item: Owner) -> &'static str {
+    item.map_or("", |item| item.table.name())
+}
+
+fn is_in(item: Owner, table: Table) -> bool {
+    item.is_some_and(|item| item.table == table)
 }
 
 /// The end of a field's name says its unit; what is not an angle is a length or a plain number.
@@ -197,9 +202,9 @@ fn measure(name: &str, least: Option<f64>, whole: bool) -> Measure {
 }
 
 /// A field that may be there or not.
-fn line(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Field) {
-    let there = editor.document.field(item, &field.name).is_some();
-    let named = item.table == Table::Object && field.name == "name";
+fn line(ui: &mut Ui, editor: &mut Editor, home: &Home, item: Owner, field: &Field) {
+    let there = found(editor, item, &field.name).is_some();
+    let named = is_in(item, Table::Object) && field.name == "name";
     if !there && !field.required && !named {
         let hint = format!("{}\n\nNot in the file: its default holds.", field.about);
         if ui
@@ -218,8 +223,10 @@ fn line(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fie
                 .small_button("❌")
                 .on_hover_text("Leave it out: its default holds");
             if remove.clicked() {
-                editor.act(&Action::Unset {
-                    field: field.name.clone(),
+                let field = field.name.clone();
+                editor.act(&match item {
+                    Some(_) => Action::Unset { field },
+                    None => Action::UnsetScenario { field },
                 });
                 return;
             }
@@ -228,15 +235,15 @@ fn line(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fie
     });
 }
 
-fn is_place(item: ItemId, field: &Field) -> bool {
+fn is_place(item: Owner, field: &Field) -> bool {
     let places = ["at", "on", "inside", "one_of"];
-    item.table == Table::Object && places.contains(&field.name.as_str())
+    is_in(item, Table::Object) && places.contains(&field.name.as_str())
 }
 
 /// Adds a field that is not there yet.
-fn add(editor: &mut Editor, home: &Home, item: ItemId, field: &Field) {
+fn add(editor: &mut Editor, home: &Home, item: Owner, field: &Field) {
     let support = |inside| {
-        let names = supports(home, item, inside);
+        let names = supports(home, item?, inside);
         names
             .first()
             .map(|name| crate::action::Item((*name).to_owned()))
@@ -247,7 +254,7 @@ fn add(editor: &mut Editor, home: &Home, item: ItemId, field: &Field) {
         (true, "inside") => support(true).map(|support| Action::PutInside { support }),
         (true, _) => support(false).map(|support| Action::AlsoOn { support }),
         (false, _) => {
-            commit(editor, field, first_value(home, field));
+            commit(editor, item, field, first_value(home, field));
             return;
         }
     };
@@ -257,11 +264,12 @@ fn add(editor: &mut Editor, home: &Home, item: ItemId, field: &Field) {
     }
 }
 
-fn commit(editor: &mut Editor, field: &Field, value: Value) {
+fn commit(editor: &mut Editor, item: Owner, field: &Field, value: Value) {
     let value = Literal(value.to_string().trim().to_owned());
-    editor.act(&Action::Set {
-        field: field.name.clone(),
-        value,
+    let field = field.name.clone();
+    editor.act(&match item {
+        Some(_) => Action::Set { field, value },
+        None => Action::SetScenario { field, value },
     });
 }
 
@@ -293,16 +301,16 @@ fn first_value(home: &Home, field: &Field) -> Value {
     }
 }
 
-fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Field) {
-    let now = editor.document.field(item, &field.name).cloned();
-    let id = Id::new((item.table.name(), item.index, &field.name));
+fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: Owner, field: &Field) {
+    let now = found(editor, item, &field.name).cloned();
+    let id = Id::new((table_name(item), item.map(|item| item.index), &field.name));
     match &field.kind {
         Kind::Text => words(ui, editor, home, (item, id), field, now.as_ref()),
-        Kind::Number { .. } if item.table == Table::Door && field.name == "open" => {
+        Kind::Number { .. } if is_in(item, Table::Door) && field.name == "open" => {
             // Only 0 and 1 are states of a door.
             let mut open = now.as_ref().and_then(float).unwrap_or(1.0) > 0.5;
             if ui.checkbox(&mut open, "").changed() {
-                commit(editor, field, Value::from(f64::from(u8::from(open))));
+                commit(editor, item, field, Value::from(f64::from(u8::from(open))));
             }
         }
         Kind::Number { least, whole } => {
@@ -315,13 +323,13 @@ fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fi
                 } else {
                     Value::from(crate::edits::meters(new))
                 };
-                commit(editor, field, new);
+                commit(editor, item, field, new);
             }
         }
         Kind::Switch => {
             let mut on = now.as_ref().and_then(Item::as_bool) == Some(true);
             if ui.checkbox(&mut on, "").changed() {
-                commit(editor, field, Value::from(on));
+                commit(editor, item, field, Value::from(on));
             }
         }
         Kind::Point(count) => {
@@ -329,11 +337,11 @@ fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fi
             let mut point: Vec<f64> = list.into_iter().flatten().filter_map(plain).collect();
             point.resize(*count, 0.0);
             if axes(ui, editor, &field.name, &mut point) {
-                commit(editor, field, numbers(point));
+                commit(editor, item, field, numbers(point));
             }
         }
         Kind::Points => {
-            let Some(room) = home.rooms.get(item.index) else {
+            let Some(room) = item.and_then(|item| home.rooms.get(item.index)) else {
                 return;
             };
             ui.vertical(|ui| {
@@ -354,6 +362,10 @@ fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fi
                     });
                 }
             });
+        }
+        Kind::Texts(_) if item.is_none() => {
+            let shown = now.as_ref().map(ToString::to_string).unwrap_or_default();
+            ui.monospace(shown.trim());
         }
         Kind::Texts(_) => {
             let list = now.as_ref().and_then(Item::as_array);
@@ -377,7 +389,7 @@ fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fi
         Kind::Choice(choices) => {
             let old = now.as_ref().and_then(Item::as_str).unwrap_or_default();
             if let Some(new) = goals::pick(ui, id, 120.0, old, choices.iter().map(String::as_str)) {
-                commit(editor, field, Value::from(new));
+                commit(editor, item, field, Value::from(new));
             }
         }
         Kind::Fields(fields) => {
@@ -391,7 +403,11 @@ fn value(ui: &mut Ui, editor: &mut Editor, home: &Home, item: ItemId, field: &Fi
                 }
             });
         }
-        Kind::Places => places(ui, editor, home, (item, id)),
+        Kind::Places => {
+            if let Some(item) = item {
+                places(ui, editor, home, (item, id));
+            }
+        }
         Kind::Variants(_) | Kind::Other => {
             let shown = now.as_ref().map(ToString::to_string).unwrap_or_default();
             ui.monospace(shown.trim());
@@ -404,13 +420,14 @@ fn words(
     ui: &mut Ui,
     editor: &mut Editor,
     home: &Home,
-    (item, id): (ItemId, Id),
+    (item, id): (Owner, Id),
     field: &Field,
     now: Option<&Item>,
 ) {
     let old = now.and_then(Item::as_str).unwrap_or_default();
     let name = field.name.rsplit('.').next().unwrap_or(&field.name);
     let picked = match name {
+        _ if item.is_none() => text(ui, id, &field.about, old).1,
         "class" => goals::pick(
             ui,
             id,
@@ -427,10 +444,11 @@ fn words(
         ),
         "on" | "inside" => {
             let inside = name == "inside";
-            goals::pick(ui, id, 120.0, old, supports(home, item, inside).into_iter())
+            let names = item.map(|item| supports(home, item, inside));
+            goals::pick(ui, id, 120.0, old, names.unwrap_or_default().into_iter())
         }
         "name" => {
-            let hint = home.title(item);
+            let hint = item.map(|item| home.title(item)).unwrap_or_default();
             if let (_, Some(to)) = text(ui, id, &hint, old) {
                 editor.act(&Action::Rename { to });
             }
@@ -439,7 +457,7 @@ fn words(
         _ => text(ui, id, "", old).1,
     };
     if let Some(new) = picked {
-        commit(editor, field, Value::from(new));
+        commit(editor, item, field, Value::from(new));
     }
 }
 

@@ -119,7 +119,7 @@ fn actor(ui: &mut Ui, play: &Play, bar: &mut PlayBar, tell: &mut impl FnMut(Acti
     ComboBox::from_id_salt("policy")
         .selected_text(status.policy.to_string())
         .show_ui(ui, |ui| {
-            for policy in Policy::all() {
+            for &policy in status.policies {
                 let chosen = policy == status.policy;
                 if ui.selectable_label(chosen, policy.to_string()).clicked() && !chosen {
                     tell(Action::Policy {
@@ -148,7 +148,7 @@ fn actor(ui: &mut Ui, play: &Play, bar: &mut PlayBar, tell: &mut impl FnMut(Acti
             let field = TextEdit::singleline(&mut bar.store).desired_width(180.0);
             ui.label("Store");
             ui.add(field);
-            let can = !bar.store.trim().is_empty() && !status.policy.is_hand();
+            let can = !bar.store.trim().is_empty();
             if ui.add_enabled(can, Button::new("⏺ Record")).clicked() {
                 tell(Action::Record {
                     path: Some(PathBuf::from(bar.store.trim())),
@@ -173,7 +173,9 @@ fn standing(ui: &mut Ui, play: &Play) {
     for (fact, holds) in &status.goal {
         ui.label(format!("{} {fact}", if *holds { "✔" } else { "✘" }));
     }
-    if !status.last.is_empty() {
+    if status.waiting {
+        ui.label(format!("The {} is thinking…", status.policy));
+    } else if !status.last.is_empty() {
         ui.label(&status.last);
     }
     if let Some(refusal) = &status.refusal {

@@ -85,6 +85,22 @@ static FIELDS: LazyLock<Vec<Vec<Field>>> = LazyLock::new(|| {
     Table::ALL.into_iter().map(of).collect()
 });
 
+/// The fields outside all tables: of a home, or of a hand's task.
+pub(super) fn top(hand_task: bool) -> &'static [Field] {
+    if hand_task { &HAND_TASK } else { &HOME }
+}
+
+static HOME: LazyLock<Vec<Field>> = LazyLock::new(|| top_of(sim::scenario::schema().as_value()));
+static HAND_TASK: LazyLock<Vec<Field>> =
+    LazyLock::new(|| top_of(sim::hand::scenario::schema().as_value()));
+
+/// The format is no choice, and tables have forms of their own.
+fn top_of(root: &Value) -> Vec<Field> {
+    let mut fields = fields_of(root, root, "");
+    fields.retain(|field| field.name != "schema" && !matches!(field.kind, Kind::Other));
+    fields
+}
+
 /// Follows a reference, and leaves out that a value may be missing.
 fn resolve<'a>(root: &'a Value, mut schema: &'a Value) -> &'a Value {
     for _ in 0..8 {
@@ -239,6 +255,22 @@ mod tests {
             assert!(!fields(table).is_empty());
             check(fields(table));
         }
+        let names = |fields: &[Field]| -> Vec<String> {
+            fields.iter().map(|field| field.name.clone()).collect()
+        };
+        let (home, hand) = (top(false), top(true));
+        check(home);
+        check(hand);
+        assert_eq!(names(home), ["name", "about", "evaluation_only"]);
+        let Kind::Variants(tasks) = named(hand, "task") else {
+            panic!("a task is one of several");
+        };
+        let reach = &tasks.iter().find(|(name, _)| name == "reach").unwrap().1;
+        assert!(matches!(
+            named(reach, "task.reach.share"),
+            Kind::Number { .. }
+        ));
+        assert!(matches!(named(hand, "solver"), Kind::Choice(_)));
         let object = fields(Table::Object);
         assert_eq!(named(object, "at"), Kind::Point(2));
         assert_eq!(named(object, "one_of"), Kind::Places);

@@ -62,6 +62,37 @@ fn an_object_is_placed_from_the_palette_and_taken_back() {
     assert_eq!(harness.state().document.len(Table::Object), before - 1);
 }
 
+/// The forms of a hand's task come from its own schema.
+#[test]
+fn a_hands_task_is_chosen_and_its_numbers_are_typed() {
+    const TASK: &str = "schema = \"habitus.hand_task/1\"\nname = \"Pose\"\nhand = \"myohand\" # left\ntask.pose = { share = 0.5 }\n";
+    let mut harness = harness(TASK);
+    harness.state_mut().settle();
+    assert_eq!(harness.state().problems, []);
+    let pieces = &harness.state().scene().pieces;
+    assert!(pieces.len() > 39, "the hand is seen: {}", pieces.len());
+    harness.run();
+    harness.get_by_label("Hand task");
+    harness.get_by_label("share");
+    for (line, expected) in [
+        ("scenario.set task.pose.share 0.25", "share = 0.25"),
+        ("scenario.set task \"{ reach = {} }\"", "reach = {}"),
+        ("scenario.unset about", "reach = {}"),
+    ] {
+        let action = Action::parse(line).unwrap();
+        harness.state_mut().dispatch(&action).unwrap();
+        let text = harness.state().document.text();
+        assert!(text.contains(expected) && text.contains("# left"), "{text}");
+    }
+    harness.state_mut().settle();
+    assert_eq!(harness.state().problems, []);
+    let wrong = Action::parse("scenario.set frame_skip 0").unwrap();
+    harness.state_mut().dispatch(&wrong).unwrap();
+    harness.state_mut().settle();
+    let problem = &harness.state().problems[0].problem;
+    assert!(problem.message.contains("1 to 1000"), "{problem:?}");
+}
+
 #[test]
 fn a_name_is_typed_into_the_inspector() {
     let mut harness = harness(HOME);
@@ -71,7 +102,7 @@ fn a_name_is_typed_into_the_inspector() {
     harness.run();
     let id = Id::new((
         "object",
-        harness.state().home().find("sofa").unwrap(),
+        harness.state().home().find("sofa"),
         &"name".to_owned(),
     ));
     harness.ctx.memory_mut(|m| m.request_focus(id));

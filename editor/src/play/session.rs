@@ -1,70 +1,73 @@
-//! A simulation that is watched and steered, without threads and without a clock.
+//! A simulation that is watched and steered, without a clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agents::planner::Search;
-use agents::{Briefing, PlannerPolicy, Policy as HousePolicy, RandomPolicy};
-use episode::Action;
 use episode::store::{Identity, StoreError, Writer};
-use sim::env::{EnvError, HouseholdEnv, Start, VectorEnv as _, Wish};
-use sim::household::{EntityId, HouseAction};
-use sim::random::episode_rng;
-use sim::recorder::Recorder;
-use sim::scenario::LoadedScenario;
-use sim::world::{Frame, Mover, Placed, World};
+use episode::stream::Line;
+use episode::{Action, Step};
+use sim::household::EntityId;
+use sim::scenario_file::ScenarioFile;
 
+use super::follow::{Follow, Told};
 use super::hand::HandStage;
+use super::house::HouseStage;
+use super::stage::{Stage, Wanted};
 use super::{Command, Policy, Possible, Recording, Settings, Shown, Status};
-use crate::picture::Picture;
-use crate::scene::Scene;
 
-/// Seconds that are shown between two actions that move nothing.
-const BREATH_SECS: f64 = 0.25;
 /// At most so many frames are shown for one picture: whoever falls behind slows down.
 const HASTE: f64 = 600.0;
 
 /// A scenario being played.
 pub struct Session {
-    scenario: Arc<LoadedScenario>,
+    scenario: ScenarioFile,
     settings: Settings,
-    recorder: Recorder<HouseholdEnv>,
+    stage: Box<dyn Stage>,
     actor: Actor,
-    picture: Option<Arc<Picture>>,
-    /// Where things are in the frame that is shown.
-    placed: BTreeMap<Mover, Placed>,
-    /// What has been simulated and is still to be shown.
-    queue: VecDeque<Frame>,
-    /// Lines that a person wants done.
-    wanted: VecDeque<String>,
     drag: Option<(EntityId, [f32; 3])>,
     store: Option<Kept>,
     index: u64,
     playing: bool,
-    /// What is in the queue is shown even while time does not pass.
+    /// What is simulated is shown to its end even while time does not pass.
     flushing: bool,
+    /// What was asked for while time does not pass, and could not be done yet.
+    owed: Option<Owed>,
+    /// Whether somebody else's next action is awaited.
+    waiting: bool,
     speed: f32,
     /// Frames that should have been shown and were not yet.
     due: f64,
     last: String,
     refusal: Option<String>,
-    steps: u32,
     reward: f32,
-    /// Simulated seconds when the episode began.
-    began: f64,
     /// Set where an episode cannot go on.
     over: Option<String>,
     possible: Arc<Vec<Possible>>,
     note: Option<String>,
     revision: u64,
+    /// How many commands were followed.
+    followed: u64,
+    /// Whether it was idle when it was shown last.
+    was_idle: bool,
     dirty: bool,
 }
 
+/// Who acts.
 enum Actor {
-    Person,
-    House(Box<dyn HousePolicy>),
-    Hand(Box<HandStage>),
+    /// A person, who wants these lines done.
+    Person(VecDeque<String>),
+    /// A policy, whose episode is told once its first action is needed.
+    Policy(Option<Follow>),
+}
+
+/// What a person asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owed {
+    /// An action, shown to its end.
+    Action,
+    /// One frame.
+    Frame,
 }
 
 /// A store that is being recorded into.
@@ -76,56 +79,52 @@ struct Kept {
 
 impl Session {
     /// Ready at the start of the first episode, paused.
-    pub fn new(scenario: Arc<LoadedScenario>, settings: Settings) -> Self {
+    ///
+    /// # Errors
+    /// In words, when a hand's task does not suit it.
+    pub fn new(scenario: ScenarioFile, settings: Settings) -> Result<Self, String> {
         let mut session = Self {
-            recorder: recorder(&scenario, &settings),
+            stage: stage(&scenario, &settings)?,
             scenario,
-            actor: Actor::Person,
-            picture: None,
-            placed: BTreeMap::new(),
-            queue: VecDeque::new(),
-            wanted: VecDeque::new(),
+            actor: Actor::Policy(None),
             drag: None,
             store: None,
             index: 0,
             playing: false,
             flushing: false,
+            owed: None,
+            waiting: false,
             speed: 1.0,
             due: 0.0,
             last: String::new(),
             refusal: None,
-            steps: 0,
             reward: 0.0,
-            began: 0.0,
             over: None,
             possible: Arc::default(),
             note: None,
             revision: 0,
+            followed: 0,
+            was_idle: false,
             dirty: true,
             settings,
         };
-        session.cast();
-        session
+        session.reset();
+        Ok(session)
     }
 
     /// Follows a command.
     pub fn command(&mut self, command: Command) {
         self.dirty = true;
+        self.followed += 1;
         self.note = None;
         match command {
             Command::Play => self.playing = true,
-            Command::Pause => (self.playing, self.flushing) = (false, false),
-            Command::Step => {
-                if self.queue.is_empty() {
-                    self.act();
-                    self.flushing = !self.hand_acts();
-                } else {
-                    self.catch_up();
-                }
-            }
+            Command::Pause => (self.playing, self.flushing, self.owed) = (false, false, None),
+            Command::Step if self.stage.is_behind() => self.catch_up(),
+            Command::Step => self.owe(Owed::Action),
             Command::StepFrame => {
                 (self.playing, self.flushing) = (false, false);
-                self.show_frame();
+                self.owe(Owed::Frame);
             }
             Command::Speed(speed) => {
                 let speed = if speed.is_finite() { speed } else { 1.0 };
@@ -137,31 +136,20 @@ impl Session {
                 self.reset();
             }
             Command::Reset(seed) => self.reset_to(seed),
-            Command::Act(line) => match self.settings.policy {
-                Policy::Teleoperation if self.over.is_none() => {
-                    self.wanted.push_back(line);
+            Command::Act(line) => match &mut self.actor {
+                Actor::Person(wanted) if self.over.is_none() => {
+                    wanted.push_back(line);
                     self.flushing = true;
                 }
-                Policy::Teleoperation => {
+                Actor::Person(_) => {
                     self.note = Some("the episode has ended: reset starts the next one".to_owned());
                 }
-                _ => {
+                Actor::Policy(_) => {
                     let text = "somebody else acts: choose teleoperation to act yourself";
                     self.note = Some(text.to_owned());
                 }
             },
-            Command::Policy(policy) => {
-                if self.store.is_some() {
-                    self.stop_recording();
-                    self.note =
-                        Some("recording has stopped: a store holds what one policy did".to_owned());
-                }
-                self.settings.policy = policy;
-                self.index = 0;
-                let note = self.note.take();
-                self.cast();
-                self.note = note.or(self.note.take());
-            }
+            Command::Policy(policy) => self.choose(policy),
             Command::Drag { thing, to } => self.drag_to(thing, to),
             Command::Release => self.release(),
             Command::StartRecording(dir) => self.start_recording(&dir),
@@ -176,45 +164,50 @@ impl Session {
             self.due = 0.0;
             return;
         }
-        let frames = seconds * f64::from(self.speed) * self.frames_per_second();
+        self.pay();
+        let frames = seconds * f64::from(self.speed) * self.stage.frames_per_second();
         self.due = (self.due + frames).min(HASTE);
         while self.due >= 1.0 {
             self.due -= 1.0;
             if self.drag.is_some() {
                 self.pull();
-            } else if !self.show_frame() {
-                self.due = 0.0;
-                self.flushing = false;
+            } else if !self.shows_on() || !self.show_frame() {
+                (self.due, self.flushing) = (0.0, false);
                 break;
-            }
-            if self.queue.is_empty() && self.wanted.is_empty() && !self.playing {
-                self.flushing = false;
-                if self.drag.is_none() {
-                    break;
-                }
             }
         }
     }
 
     /// Whether nothing changes before the next command.
     pub fn is_idle(&self) -> bool {
-        let waits =
-            matches!(self.actor, Actor::Person) && self.queue.is_empty() && self.wanted.is_empty();
-        let still = !self.playing || waits || (self.over.is_some() && self.queue.is_empty());
-        self.drag.is_none() && !self.flushing && still
+        self.drag.is_none() && self.owed.is_none() && !self.shows_on()
+    }
+
+    /// Whether time passes, or what is under way is shown to its end.
+    fn shows_on(&self) -> bool {
+        let behind = self.stage.is_behind();
+        let acts = self.over.is_none()
+            && match &self.actor {
+                Actor::Person(wanted) => !wanted.is_empty(),
+                Actor::Policy(_) => self.playing,
+            };
+        (self.playing || self.flushing) && (behind || acts)
     }
 
     /// What is to be seen, if that has changed since the last time.
     pub fn show(&mut self) -> Option<Shown> {
-        if !std::mem::take(&mut self.dirty) {
+        let idle = self.is_idle();
+        if !std::mem::take(&mut self.dirty) && idle == self.was_idle {
             return None;
         }
+        self.was_idle = idle;
         self.revision += 1;
         Some(Shown {
             revision: self.revision,
-            scene: Arc::new(self.scene()),
+            scene: Arc::new(self.stage.scene()),
             status: Arc::new(self.status()),
-            picture: self.picture.clone().filter(|_| !self.hand_acts()),
+            picture: self.stage.picture(),
+            followed: self.followed,
         })
     }
 
@@ -224,46 +217,25 @@ impl Session {
         self.store = None;
     }
 
-    fn hand_acts(&self) -> bool {
-        matches!(self.actor, Actor::Hand(_))
-    }
-
-    fn frames_per_second(&self) -> f64 {
-        match &self.actor {
-            Actor::Hand(stage) => 1.0 / stage.seconds_per_step(),
-            _ => 60.0,
+    /// Another policy acts, in a new episode.
+    fn choose(&mut self, policy: Policy) {
+        if !policy.suits(&self.scenario) {
+            self.note = Some(format!("{policy} does not act here"));
+            return;
         }
-    }
-
-    /// Puts the chosen actor on, in a new episode.
-    fn cast(&mut self) {
-        let Settings {
-            policy,
-            simulations,
-            invalid_share,
-            ..
-        } = &self.settings;
-        self.actor = match policy {
-            Policy::Teleoperation => Actor::Person,
-            Policy::Random => Actor::House(Box::new(RandomPolicy::new(*invalid_share))),
-            Policy::Planner => Actor::House(Box::new(PlannerPolicy::new(Search {
-                simulations: *simulations,
-                ..Search::default()
-            }))),
-            Policy::ScriptedHand(task) | Policy::RandomHand(task) => {
-                let scripted = matches!(policy, Policy::ScriptedHand(_));
-                match HandStage::new(task, scripted, self.settings.seed) {
-                    Ok(stage) => Actor::Hand(Box::new(stage)),
-                    Err(message) => {
-                        self.note = Some(message);
-                        self.settings.policy = Policy::Teleoperation;
-                        Actor::Person
-                    }
-                }
-            }
-        };
-        self.recorder = recorder(&self.scenario, &self.settings);
+        let mut note = None;
+        if self.store.is_some() {
+            self.stop_recording();
+            note = Some("recording has stopped: a store holds what one policy did".to_owned());
+        }
+        self.settings.policy = policy;
+        self.index = 0;
+        match stage(&self.scenario, &self.settings) {
+            Ok(stage) => self.stage = stage,
+            Err(why) => note = Some(why),
+        }
         self.reset();
+        self.note = note.or(self.note.take());
     }
 
     fn reset_to(&mut self, seed: Option<u64>) {
@@ -299,102 +271,55 @@ impl Session {
     /// Starts the episode that is to be played.
     fn reset(&mut self) {
         self.dirty = true;
-        (self.drag, self.over) = (None, None);
-        self.queue.clear();
-        self.wanted.clear();
-        self.placed.clear();
-        (self.flushing, self.due) = (false, 0.0);
-        (self.steps, self.reward, self.refusal) = (0, 0.0, None);
+        (self.drag, self.over, self.owed) = (None, None, None);
+        (self.flushing, self.waiting, self.due) = (false, false, 0.0);
+        (self.reward, self.refusal) = (0.0, None);
         self.last.clear();
-        if let Actor::Hand(stage) = &mut self.actor {
-            self.possible = Arc::default();
-            if let Err(error) = stage.reset(self.settings.seed, self.index) {
-                self.over = Some(error);
-            }
-            return;
+        let (actor, wanted) = match self.settings.policy {
+            Policy::Teleoperation => (Actor::Person(VecDeque::new()), Wanted::GoalIfAny),
+            Policy::Random => (Actor::Policy(None), Wanted::Nothing),
+            Policy::Planner | Policy::Scripted => (Actor::Policy(None), Wanted::Goal),
+        };
+        self.actor = actor;
+        if let Err(why) = self.stage.reset(self.settings.seed, self.index, wanted) {
+            self.over = Some(format!("no episode can start: {why}"));
         }
-        if let Err(error) = self.begin() {
-            self.over = Some(format!("no episode can start: {error}"));
-            self.possible = Arc::default();
-            return;
-        }
-        for frame in self.recorder.take_motion() {
-            self.apply(frame);
-        }
-        self.began = self.recorder.env().world().map_or(0.0, World::seconds);
         self.look();
     }
 
-    fn begin(&mut self) -> Result<(), EnvError> {
-        let digest = self.scenario.digest.clone();
-        let (seed, index) = (self.settings.seed, self.index);
-        let wish = match self.settings.policy {
-            Policy::Random => Wish::Explore,
-            _ => Wish::Draw,
-        };
-        let start = Start { seed, index, wish };
-        match self.recorder.reset(0, &start) {
-            Err(EnvError::NoTask { .. }) if self.settings.policy == Policy::Teleoperation => {
-                let wish = Wish::Explore;
-                self.recorder.reset(0, &Start { wish, ..start })?;
+    fn owe(&mut self, owed: Owed) {
+        self.owed = Some(owed);
+        self.pay();
+    }
+
+    /// Does what is owed, if it can be done by now.
+    fn pay(&mut self) {
+        let Some(owed) = self.owed else { return };
+        if self.stage.is_behind() || self.act() {
+            self.owed = None;
+            match owed {
+                Owed::Frame => self.stage.show_next(),
+                Owed::Action => self.flushing = true,
             }
-            result => {
-                result?;
-            }
+        } else if !self.waiting {
+            self.owed = None;
         }
-        let mut rng = episode_rng(seed, &digest, index, "layout");
-        let instance = self.scenario.instantiate(&mut rng)?;
-        let env = self.recorder.env();
-        let own;
-        let world = match env.world() {
-            Some(world) => world,
-            None => {
-                own = World::new(&instance);
-                &own
-            }
-        };
-        let picture = Picture::new(&self.scenario.scenario, &instance, world);
-        self.picture = Some(Arc::new(picture));
-        if let (Actor::House(policy), Some(graph), Some(task)) =
-            (&mut self.actor, env.graph(), env.task())
-        {
-            let rng = episode_rng(seed, &digest, index, "policy");
-            policy.reset(0, &Briefing::House { graph, task }, rng);
-        }
-        Ok(())
     }
 
     /// Shows the next frame; what is not simulated yet is. Whether there was one.
     fn show_frame(&mut self) -> bool {
-        self.dirty = true;
-        if let Actor::Hand(stage) = &mut self.actor {
-            if self.over.is_none() {
-                self.over = stage.step();
-            }
-            if self.over.is_some() {
-                self.playing = false;
-            }
-            return self.over.is_none();
-        }
-        if self.queue.is_empty() && !self.act() {
+        if !self.stage.is_behind() && !self.act() {
             return false;
         }
-        if let Some(frame) = self.queue.pop_front() {
-            self.apply(frame);
-        }
+        self.dirty = true;
+        self.stage.show_next();
         true
     }
 
     /// Shows the end of what was simulated.
     fn catch_up(&mut self) {
-        while let Some(frame) = self.queue.pop_front() {
-            self.apply(frame);
-        }
-    }
-
-    fn apply(&mut self, frame: Frame) {
-        for placed in frame.moved {
-            self.placed.insert(placed.mover, placed);
+        while self.stage.is_behind() {
+            self.stage.show_next();
         }
     }
 
@@ -403,103 +328,125 @@ impl Session {
         if self.over.is_some() {
             return false;
         }
-        let action = match &mut self.actor {
-            Actor::Person => self.wanted.pop_front().map(Action::Text),
-            Actor::House(policy) => {
-                let action = policy.act(&[self.recorder.observation(0)]).swap_remove(0);
-                if action.is_none() {
-                    self.end("There is nothing more to do.");
-                }
-                action
-            }
-            Actor::Hand(_) => return self.show_frame(),
+        let (action, leads_to) = match self.next_action() {
+            Some(next) => next,
+            None => return false,
         };
-        let Some(action) = action else { return false };
         self.dirty = true;
-        if let (Action::Text(line), Some(graph)) = (&action, self.recorder.env().graph()) {
-            let house = graph.house();
-            self.last = match HouseAction::parse(house, line) {
-                Ok(action) => action.sentence(house),
-                Err(_) => line.clone(),
-            };
-        }
-        self.recorder.step(vec![Some(action)]);
-        self.queue.extend(self.recorder.take_motion());
-        if self.queue.is_empty() {
-            let breath = (BREATH_SECS * 60.0) as usize;
-            self.queue
-                .extend(std::iter::repeat_n(Frame::default(), breath));
+        self.last = self.stage.sentence(&action);
+        self.stage.step(action);
+        if leads_to.is_some_and(|digest| digest != self.stage.state_digest())
+            && !self.stage.is_disturbed()
+        {
+            self.end("What the policy's program simulates is not what is simulated here: build both anew.");
+            return true;
         }
         self.look();
-        if let Some(step) = self.recorder.last_step(0) {
-            self.steps += 1;
+        if let Some(step) = self.stage.last_step() {
             self.reward += step.reward;
             self.refusal.clone_from(&step.refusal);
-            match (step.terminated, step.truncated) {
-                (true, _) => self.end("The goal is reached."),
-                (false, true) => self.end("The time is up."),
-                (false, false) => {}
+            if let Some(how) = ended(step) {
+                self.end(how);
             }
         }
         true
+    }
+
+    /// The next action and, of somebody else's, the digest of the state that it led to there.
+    fn next_action(&mut self) -> Option<(Action, Option<String>)> {
+        let is_hand = matches!(self.scenario, ScenarioFile::Hand(_));
+        let follow = match &mut self.actor {
+            Actor::Person(wanted) => return Some((Action::Text(wanted.pop_front()?), None)),
+            Actor::Policy(Some(follow)) => follow,
+            Actor::Policy(not_yet) => {
+                let (settings, text) = (&self.settings, self.scenario.text());
+                let program = &settings.program;
+                match Follow::start(program, text, settings, self.index, is_hand) {
+                    Ok(follow) => not_yet.insert(follow),
+                    Err(why) => {
+                        self.end(&why);
+                        return None;
+                    }
+                }
+            }
+        };
+        let told = follow.next();
+        let waiting = matches!(told, Told::NotYet);
+        self.dirty |= waiting != self.waiting;
+        self.waiting = waiting;
+        match told {
+            Told::Line(Line::Step(step)) => Some((step.action, Some(step.state_digest))),
+            Told::Line(Line::Start { first_digest, .. }) => {
+                if first_digest != self.stage.state_digest() && !self.stage.is_disturbed() {
+                    self.end(
+                        "The policy's program starts elsewhere: build it and the editor anew.",
+                    );
+                    return None;
+                }
+                self.next_action()
+            }
+            Told::Line(Line::End { .. }) => {
+                self.end("There is nothing more to do.");
+                None
+            }
+            Told::Over(why) => {
+                self.end(&format!("The policy has stopped: {why}"));
+                None
+            }
+            Told::NotYet => None,
+        }
     }
 
     fn end(&mut self, how: &str) {
         self.keep();
         self.over = Some(how.to_owned());
         self.possible = Arc::default();
+        self.waiting = false;
         self.dirty = true;
     }
 
     /// What can be done now.
     fn look(&mut self) {
-        let graph = self.recorder.env().graph();
-        let (Actor::Person, Some(graph)) = (&self.actor, graph) else {
-            self.possible = Arc::default();
-            return;
+        self.possible = match self.actor {
+            Actor::Person(_) if self.over.is_none() => Arc::new(self.stage.possible()),
+            _ => Arc::default(),
         };
-        let mut actions = Vec::new();
-        graph.valid_actions(&mut actions);
-        let house = graph.house();
-        let possible = actions.iter().map(|action| Possible {
-            line: action.text(house),
-            sentence: action.sentence(house),
-            objects: action.objects().collect(),
-        });
-        self.possible = Arc::new(possible.collect());
     }
 
     fn drag_to(&mut self, thing: EntityId, to: [f32; 3]) {
-        if self.hand_acts() || self.recorder.env().world().is_none() {
-            self.note = Some("only things in a physical house can be pulled".to_owned());
-            return;
-        }
+        let recorded = self.store.is_some() && self.stage.last_step().is_some();
+        let before = match self.stage.disturb() {
+            Ok(before) => before,
+            Err(why) => {
+                self.note = Some(why);
+                return;
+            }
+        };
         self.catch_up();
-        self.wanted.clear();
-        let recorded = self.recorder.last_step(0).is_some();
-        let (episode, _) = self.recorder.disturb(0);
-        if let Some(episode) = episode.filter(|e| !e.steps.is_empty()) {
+        if let Actor::Person(wanted) = &mut self.actor {
+            wanted.clear();
+        }
+        if let Some(episode) = before {
             self.append(episode);
         }
-        if recorded && self.store.is_some() {
-            self.note = Some(
-                "the recorded episode has ended here: no actions lead to what is pulled; reset starts the next one"
-                    .to_owned(),
-            );
+        self.note = match (&self.actor, recorded) {
+            (_, true) => Some(
+                "the recorded episode has ended here: no actions lead to what is pulled; reset starts the next one",
+            ),
+            (Actor::Policy(_), false) => Some("the policy does not know of what is pulled"),
+            (Actor::Person(_), false) => None,
         }
+        .map(str::to_owned);
         self.drag = Some((thing, to));
     }
 
-    /// One step of physics in which the thing is pulled.
+    /// One frame in which the thing is pulled.
     fn pull(&mut self) {
         let Some((thing, to)) = self.drag else { return };
         self.dirty = true;
-        if !self.recorder.disturb(0).1.pull(thing, to) {
+        if !self.stage.pull(thing, to) {
             self.drag = None;
             self.note = Some("only things that lie somewhere can be pulled".to_owned());
-        }
-        for frame in self.recorder.take_motion() {
-            self.apply(frame);
         }
     }
 
@@ -507,26 +454,20 @@ impl Session {
         if self.drag.take().is_none() {
             return;
         }
-        self.recorder.disturb(0).1.let_go();
-        self.queue.extend(self.recorder.take_motion());
+        self.stage.let_go();
         self.flushing = true;
         self.look();
     }
 
     fn start_recording(&mut self, dir: &Path) {
-        if self.hand_acts() {
-            self.note =
-                Some("hand tasks are not recorded: a store keeps episodes of houses".to_owned());
-            return;
-        }
-        if self.recorder.env().graph().is_none() {
+        let Some(software) = self.stage.header().map(|header| header.software.clone()) else {
             self.note = Some("nothing can be recorded before an episode can start".to_owned());
             return;
-        }
+        };
         self.stop_recording();
-        let identity = identity(&self.scenario, &self.settings, &self.recorder);
+        let identity = identity(&self.scenario, &self.settings, software);
         let opened = Writer::open(dir, &identity).and_then(|mut writer| {
-            writer.add_scenario(&self.scenario.text)?;
+            writer.add_scenario(self.scenario.text())?;
             Ok(writer)
         });
         match opened {
@@ -538,7 +479,7 @@ impl Session {
                 });
                 let index = self.index;
                 self.skip_kept();
-                if self.index != index || self.over.is_some() || self.recorder.is_disturbed(0) {
+                if self.index != index || self.over.is_some() || self.stage.is_disturbed() {
                     self.reset();
                 }
                 self.note = None;
@@ -558,11 +499,10 @@ impl Session {
     /// Puts the episode into the store that is recorded into. Whether it went there; then it cannot go on.
     fn keep(&mut self) -> bool {
         let recorded = self.store.is_some()
-            && !self.hand_acts()
             && self.over.is_none()
-            && self.recorder.last_step(0).is_some()
-            && !self.recorder.is_disturbed(0);
-        match recorded.then(|| self.recorder.take(0)).flatten() {
+            && self.stage.last_step().is_some()
+            && !self.stage.is_disturbed();
+        match recorded.then(|| self.stage.take()).flatten() {
             Some(episode) => {
                 self.append(episode);
                 true
@@ -580,87 +520,75 @@ impl Session {
         }
     }
 
-    fn scene(&self) -> Scene {
-        match (&self.actor, &self.picture) {
-            (Actor::Hand(stage), _) => stage.scene(),
-            (_, Some(picture)) => picture.scene(self.placed.values().copied()),
-            (_, None) => Scene::default(),
-        }
-    }
-
     fn status(&self) -> Status {
         let mut status = Status {
             playing: self.playing,
+            idle: self.was_idle,
+            waiting: self.waiting,
             speed: self.speed,
-            policy: self.settings.policy.clone(),
+            policy: self.settings.policy,
+            policies: Policy::of(&self.scenario),
             seed: self.settings.seed,
             index: self.index,
             ended: self.over.clone(),
             note: self.note.clone(),
             reward: self.reward,
             last: self.last.clone(),
+            refusal: self.refusal.clone(),
             possible: Arc::clone(&self.possible),
             recording: self.store.as_ref().map(|kept| Recording {
                 dir: kept.dir.clone(),
                 episodes: kept.writer.episodes(),
-                takes_this: self.over.is_none() && !self.recorder.is_disturbed(0),
+                takes_this: self.over.is_none() && !self.stage.is_disturbed(),
             }),
             ..Status::default()
         };
-        if let Actor::Hand(stage) = &self.actor {
-            stage.tell(&mut status);
-            return status;
-        }
-        let env = self.recorder.env();
-        status.steps = [self.steps, self.settings.max_steps];
-        status.refusal.clone_from(&self.refusal);
-        if let Some(world) = env.world() {
-            status.seconds = world.seconds() - self.began - self.queue.len() as f64 / 60.0;
-        }
-        if let (Some(graph), Some(task)) = (env.graph(), env.task()) {
-            status.task.clone_from(&task.say);
-            let facts = task.goal_text(graph).into_iter();
-            status.goal = facts
-                .zip(task.goal.iter().map(|fact| graph.holds(*fact)))
-                .collect();
-        }
+        self.stage.tell(&mut status);
         status
     }
 }
 
-fn recorder(scenario: &Arc<LoadedScenario>, settings: &Settings) -> Recorder<HouseholdEnv> {
-    let env = HouseholdEnv::new(Arc::clone(scenario), settings.fidelity, settings.max_steps);
-    let mut recorder = Recorder::new(env, &settings.policy.to_string());
-    recorder.watch_motion(true);
-    recorder
+fn stage(scenario: &ScenarioFile, settings: &Settings) -> Result<Box<dyn Stage>, String> {
+    Ok(match scenario {
+        ScenarioFile::House(house) => Box::new(HouseStage::new(Arc::clone(house), settings)),
+        ScenarioFile::Hand(hand) => Box::new(HandStage::new(hand, &settings.policy.to_string())?),
+    })
+}
+
+fn ended(step: &Step) -> Option<&'static str> {
+    match (step.terminated, step.truncated) {
+        (true, _) => Some("The goal is reached."),
+        (false, true) => Some("The time is up."),
+        (false, false) => None,
+    }
 }
 
 /// What distinguishes what is recorded here from other runs, by the names that `rollout run` uses and one more.
-fn identity(
-    scenario: &LoadedScenario,
-    settings: &Settings,
-    recorder: &Recorder<HouseholdEnv>,
-) -> Identity {
-    let policy = match &settings.policy {
+fn identity(scenario: &ScenarioFile, settings: &Settings, software: String) -> Identity {
+    let policy = match settings.policy {
         Policy::Random => format!("random, invalid share {}", settings.invalid_share),
         Policy::Planner => format!("planner, {} simulations", settings.simulations),
         other => other.to_string(),
     };
-    let name = &scenario.scenario.name;
-    Identity(
-        [
-            ("seed", settings.seed.to_string()),
-            ("policy", policy),
-            ("fidelity", settings.fidelity.name().to_owned()),
-            ("max_steps", settings.max_steps.to_string()),
-            ("software", recorder.env().header(0).software),
-            ("scenarios", format!("{name} {}", scenario.digest)),
-            // A person may end an episode early: the same settings do not give the same episodes as `rollout run`.
-            ("recorded_in", "editor".to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into(),
-    )
+    let mut identity: std::collections::BTreeMap<String, String> = [
+        ("seed", settings.seed.to_string()),
+        ("policy", policy),
+        ("fidelity", settings.fidelity.name().to_owned()),
+        ("max_steps", settings.max_steps.to_string()),
+        ("software", software),
+        (
+            "scenarios",
+            format!("{} {}", scenario.name(), scenario.digest()),
+        ),
+        // A person may end an episode early: the same settings do not give the same episodes as `rollout run`.
+        ("recorded_in", "editor".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    if matches!(scenario, ScenarioFile::Hand(_)) {
+        identity.insert("hand_max_steps".to_owned(), "as the task says".to_owned());
+    }
+    Identity(identity)
 }
 
 fn refused(error: &StoreError) -> String {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use agents::rollout::verify;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use agents::rollout::{self, MaxSteps, PolicyChoice, verify};
 use episode::store::Store;
 
 use super::*;
@@ -55,14 +58,70 @@ pub(crate) fn wait(play: &mut Play, is: impl Fn(&Status) -> bool) {
     panic!("{:?}", play.status());
 }
 
+const HOLD: &str = r#"
+schema = "habitus.hand_task/1"
+name = "Hold"
+hand = "myohand"
+task.hold = { max_steps = 12 }
+"#;
+
 fn session(policy: Policy) -> Session {
-    let scenario = load_text(KITCHEN, "kitchen.toml").unwrap();
+    session_of(KITCHEN, policy, Path::new("nowhere"))
+}
+
+fn session_of(text: &str, policy: Policy, program: &Path) -> Session {
+    let scenario = ScenarioFile::load_text(text, "kitchen.toml").unwrap();
     let settings = Settings {
         policy,
         max_steps: 12,
+        program: program.to_owned(),
         ..Settings::default()
     };
-    Session::new(Arc::new(scenario), settings)
+    Session::new(scenario, settings).unwrap()
+}
+
+/// A program that tells the first two episodes of a scenario as `rollout` would, in a process of its own.
+fn program(folder: &Path, text: &str, policy: Policy) -> PathBuf {
+    let settings = Settings::default();
+    let how = rollout::Settings {
+        seed: settings.seed,
+        policy: match policy {
+            Policy::Planner => PolicyChoice::Planner {
+                simulations: settings.simulations,
+            },
+            Policy::Scripted => PolicyChoice::Scripted,
+            _ => PolicyChoice::Random {
+                invalid_share: settings.invalid_share,
+            },
+        },
+        fidelity: settings.fidelity,
+        max_steps: MaxSteps {
+            house: 12,
+            hand: None,
+        },
+    };
+    let scenario = ScenarioFile::load_text(text, "kitchen.toml").unwrap();
+    for index in [0, 1] {
+        let mut lines = String::new();
+        rollout::stream(&how, &scenario, index, &mut |line| {
+            lines.push_str(&format!("{line}\n"));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        std::fs::write(folder.join(format!("{index}.jsonl")), lines).unwrap();
+    }
+    let script = format!(
+        "#!/bin/sh\ncat > {0}/asked.toml\nwhile [ \"$1\" != --episode ]; do shift; done\nexec cat {0}/$2.jsonl\n",
+        folder.display()
+    );
+    executable(&folder.join("rollout"), &script)
+}
+
+fn executable(path: &Path, script: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, script).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_owned()
 }
 
 /// Shows everything that is under way.
@@ -73,6 +132,9 @@ fn run_out(session: &mut Session) -> Shown {
         session.advance(1.0 / 60.0);
         shown = session.show().unwrap_or(shown);
         moves += 1;
+        if shown.status.waiting {
+            thread::sleep(Duration::from_millis(2));
+        }
         assert!(moves < 20_000, "{:?}", shown.status);
     }
     shown
@@ -85,7 +147,7 @@ fn piece<'a>(shown: &'a Shown, name: &str) -> &'a crate::scene::Piece {
 
 #[test]
 fn policies_are_read_as_they_are_written() {
-    for policy in Policy::all() {
+    for policy in Policy::ALL {
         assert_eq!(Policy::parse(&policy.to_string()), Some(policy));
     }
     assert_eq!(Policy::parse("magic"), None);
@@ -153,6 +215,9 @@ fn what_cannot_be_done_is_refused_in_words() {
         lines.iter().any(|line| line.starts_with("[WALK] <mug>")),
         "{lines:?}"
     );
+    session.command(Command::Policy(Policy::Scripted));
+    let note = session.show().unwrap().status.note.clone().unwrap();
+    assert!(note.contains("does not act here"), "{note}");
     session.command(Command::Policy(Policy::Random));
     session.command(Command::Act("[WALK] <mug>".to_owned()));
     let shown = session.show().unwrap();
@@ -169,11 +234,15 @@ fn what_cannot_be_done_is_refused_in_words() {
 #[test]
 fn random_and_planner_play_to_the_end() {
     for policy in [Policy::Random, Policy::Planner] {
-        let mut session = session(policy.clone());
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(folder.path(), KITCHEN, policy);
+        let mut session = session_of(KITCHEN, policy, &program);
         session.command(Command::Speed(64.0));
         session.command(Command::Play);
         let shown = run_out(&mut session);
         assert!(shown.status.ended.is_some(), "{:?}", shown.status);
+        let asked = std::fs::read_to_string(folder.path().join("asked.toml")).unwrap();
+        assert_eq!(asked, KITCHEN, "the document as it is now, saved or not");
         if policy == Policy::Planner {
             assert_eq!(shown.status.ended.as_deref(), Some("The goal is reached."));
             assert!(shown.status.goal.iter().all(|(_, holds)| *holds));
@@ -184,22 +253,61 @@ fn random_and_planner_play_to_the_end() {
         assert_eq!(shown.status.ended, None);
         session.command(Command::Restart);
         assert_eq!(session.show().unwrap().status.index, 1);
+        // One action, without time passing.
+        session.command(Command::Pause);
+        session.command(Command::Step);
+        assert_eq!(run_out(&mut session).status.steps[0], 1);
+        assert!(session.is_idle());
     }
 }
 
 #[test]
-fn a_hand_does_its_task_and_its_muscles_show_how_active_they_are() {
-    let mut session = session(Policy::ScriptedHand("hand/hold".to_owned()));
+fn a_program_that_cannot_act_is_said_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = executable(&folder.path().join("a"), "#!/bin/sh\n");
+    let why = "#!/bin/sh\necho 'habitus: out of ideas' >&2\nexit 2\n";
+    let wordy = executable(&folder.path().join("b"), why);
+    let strange = executable(&folder.path().join("c"), "#!/bin/sh\necho hello\n");
+    let missing = folder.path().join("d");
+    for (program, expected) in [
+        (silent, "without a word"),
+        (wordy, "out of ideas"),
+        (strange, "not a line of an episode"),
+        (missing, "./habitus build"),
+    ] {
+        let mut session = session_of(KITCHEN, Policy::Random, &program);
+        session.command(Command::Play);
+        let shown = run_out(&mut session);
+        let ended = shown.status.ended.clone().unwrap();
+        assert!(ended.contains(expected), "{ended}");
+    }
+    // Another house's episode is not this one's.
+    let other = KITCHEN.replace("[2.0, 2.0]", "[1.5, 2.5]");
+    let program = program(folder.path(), &other, Policy::Random);
+    let mut session = session_of(KITCHEN, Policy::Random, &program);
+    session.command(Command::Play);
+    let ended = run_out(&mut session).status.ended.clone().unwrap();
+    assert!(ended.contains("starts elsewhere"), "{ended}");
+}
+
+#[test]
+fn a_hand_does_its_task_and_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = program(folder.path(), HOLD, Policy::Scripted);
+    let mut session = session_of(HOLD, Policy::Scripted, &program);
     let start = session.show().unwrap();
     let kinds = |shown: &Shown, kind| shown.scene.pieces.iter().filter(|p| p.kind == kind).count();
     assert_eq!(kinds(&start, Kind::Muscle), 39);
     assert!(kinds(&start, Kind::Hand) > 10);
     assert_eq!(kinds(&start, Kind::Thing), 1);
-    for _ in 0..10 {
-        session.command(Command::Step);
-    }
-    let later = session.show().unwrap();
-    assert_eq!(later.status.steps[0], 10);
+    session.command(Command::Policy(Policy::Planner));
+    let note = session.show().unwrap().status.note.clone().unwrap();
+    assert!(note.contains("does not act here"), "{note}");
+    let dir = folder.path().join("store");
+    session.command(Command::StartRecording(dir.clone()));
+    session.command(Command::Play);
+    let later = run_out(&mut session);
+    assert_eq!(later.status.steps, [12, 12]);
     let colors = |shown: &Shown| -> Vec<[f32; 3]> {
         let muscles = shown.scene.pieces.iter();
         muscles
@@ -208,16 +316,12 @@ fn a_hand_does_its_task_and_its_muscles_show_how_active_they_are() {
             .collect()
     };
     assert_ne!(colors(&start), colors(&later));
-    session.command(Command::StartRecording("anywhere".into()));
-    let shown = session.show().unwrap();
-    assert!(
-        shown
-            .status
-            .note
-            .as_deref()
-            .unwrap()
-            .contains("not recorded")
-    );
+    session.command(Command::StopRecording);
+    let store = Store::open(&dir).unwrap();
+    let verified = verify(&store, 10, 1, &false.into(), |_| {}).unwrap();
+    assert_eq!((verified.episodes, verified.steps), (1, 12));
+    assert_eq!(verified.mismatches, []);
+    assert_eq!(store.header(0).unwrap().0.policy, "scripted");
 }
 
 #[test]

@@ -149,6 +149,12 @@ fn tick(
                 });
                 frame(&mut orbit.goal, &desk, &scene, |_| true);
             }
+            Wish::Turn([left, up]) => {
+                let [left, up] = [left, up].map(|degrees| (degrees as f32).to_radians());
+                orbit.goal.turn(left, up);
+            }
+            Wish::Shift([right, up]) => orbit.goal.pan(-Vec2::new(right as f32, -up as f32)),
+            Wish::Zoom(steps) => orbit.goal.zoom(steps as f32, None),
             Wish::Screenshot(path) => {
                 desk.editor.status = format!("Picture: {}", path.display());
                 desk.pictures.push((path, SETTLE));

@@ -18,7 +18,8 @@ use editor_window::trouble;
 /// Edit a scenario by hand, play it, look into any episode.
 ///
 /// Mouse: left selects and drags, right turns the view, middle (or shift and right) shifts it, the wheel zooms; alt and left
-/// turns where there is no second button. All commands with their keys: Ctrl+Shift+P.
+/// turns where there is no second button. All commands with their keys: Ctrl+Shift+P. Policies act in the program `rollout`
+/// beside this one.
 ///
 /// Pictures and scripts need no display, only a Vulkan driver; one in software does. Example:
 /// habitus edit scenarios/loft.toml --screenshot loft.png --size 1920x1080 --viewport-only
@@ -196,6 +197,7 @@ fn take_pictures(
     arguments: &Arguments,
 ) -> Result<(), (u8, String)> {
     let start = Instant::now();
+    editor.attend_pictures_only();
     editor.settle();
     let output = Output::Picture(arguments.size);
     let mut app = app::build(

@@ -74,8 +74,13 @@ impl View {
 
     /// Turns around the focus by a movement of the pointer, in heights of the viewport.
     pub fn orbit(&mut self, by: Vec2) {
-        self.yaw -= by.x * 0.6 * TAU;
-        self.pitch = (self.pitch + by.y * 0.5 * TAU).clamp(-FRAC_PI_2, FRAC_PI_2);
+        self.turn(-by.x * 0.6 * TAU, by.y * 0.5 * TAU);
+    }
+
+    /// Turns around the focus: to the left, and upward (radians).
+    pub fn turn(&mut self, left: f32, up: f32) {
+        self.yaw += left;
+        self.pitch = (self.pitch + up).clamp(-FRAC_PI_2, FRAC_PI_2);
     }
 
     /// Moves the focus with a movement of the pointer, in heights of the viewport.

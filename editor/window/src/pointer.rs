@@ -73,8 +73,8 @@ enum Gesture {
     Slide,
     /// While a scenario is played, a thing is pulled at as if by a spring.
     Pull(ItemId),
-    /// A corner of a room follows.
-    Corner(ItemId, usize),
+    /// A corner of a room follows, to a point on the floor (meters).
+    Corner(ItemId, usize, Option<[f64; 2]>),
     /// The handles of the selection have it.
     Handles,
 }
@@ -308,7 +308,7 @@ fn point(
         let corner = corner_under(&desk, camera, place, at);
         let gesture = match corner {
             _ if handles.hovered_axis.is_some() => Gesture::Handles,
-            Some((room, corner)) => Gesture::Corner(room, corner),
+            Some((room, corner)) => Gesture::Corner(room, corner, None),
             None => Gesture::Undecided,
         };
         pointer.press = Some(Press {
@@ -365,7 +365,17 @@ fn point(
             }
         }
         Gesture::Box => pointer.boxed = Some((press.at, at)),
-        Gesture::Undecided | Gesture::Corner(..) | Gesture::Handles => {}
+        Gesture::Corner(_, _, ref mut goal) => {
+            if let Some(to) = on_plane(0.0) {
+                let step = if desk.editor.view.snap && !shift {
+                    desk.editor.view.snap_meters
+                } else {
+                    0.001
+                };
+                *goal = Some([to.x, to.y].map(|x| tidy((f64::from(x) / step).round() * step)));
+            }
+        }
+        Gesture::Undecided | Gesture::Handles => {}
     }
     if buttons.pressed(MouseButton::Left) {
         pointer.press = Some(press);
@@ -383,22 +393,14 @@ fn point(
         }
         Gesture::Slide => finish(&mut desk, &mut preview),
         Gesture::Pull(_) => desk.act(&Action::Release),
-        Gesture::Corner(room, corner) => {
-            if let Some(to) = on_plane(0.0) {
-                let step = if desk.editor.view.snap && !shift {
-                    desk.editor.view.snap_meters
-                } else {
-                    0.001
-                };
-                let [x, y] = [to.x, to.y].map(|part| tidy((f64::from(part) / step).round() * step));
+        Gesture::Corner(room, corner, to) => {
+            // A click on a corner moves nothing.
+            if let Some([x, y]) = to.filter(|_| at.distance(press.at) > CLICK) {
                 if desk.editor.selection.len() != 1 || !desk.editor.selection.contains(&room) {
                     desk.act(&Action::SelectOnly { item: item(room) });
                 }
-                desk.act(&Action::RoomResize {
-                    corner: corner as u64,
-                    x,
-                    y,
-                });
+                let corner = corner as u64;
+                desk.act(&Action::RoomResize { corner, x, y });
             }
         }
         Gesture::Handles => {}
@@ -582,13 +584,7 @@ fn room_corners(desk: &Desk) -> Option<(ItemId, Vec<Vec3>)> {
         return None;
     }
     let corners = &desk.editor.home().rooms.get(room.index)?.corners;
-    Some((
-        room,
-        corners
-            .iter()
-            .map(|&[x, y]| Vec3::new(x, y, 0.02))
-            .collect(),
-    ))
+    Some((room, corners.iter().map(|c| floor_point(*c)).collect()))
 }
 
 fn corner_under(
@@ -621,18 +617,34 @@ fn mark(
                 .resolution(12);
         }
     }
-    if let (
-        Some(Press {
-            gesture: Gesture::Corner(..),
-            ..
-        }),
-        Some(hit),
-    ) = (pointer.press, pointer.hit)
-    {
+    let Some(Press {
+        gesture: Gesture::Corner(room, corner, Some(to)),
+        ..
+    }) = pointer.press
+    else {
+        return;
+    };
+    // The outline as it will be.
+    if let Some(room) = desk.editor.home().rooms.get(room.index) {
+        let mut corners: Vec<Vec3> = room.corners.iter().map(|c| floor_point(*c)).collect();
+        for (corner, to) in editor::edits::corner_moved(room, corner, to) {
+            corners[corner] = floor_point(to.map(|x| x as f32));
+        }
         gizmos
-            .sphere(Isometry3d::from_translation(hit.point), size, SELECTED)
+            .sphere(
+                Isometry3d::from_translation(corners[corner]),
+                size,
+                SELECTED,
+            )
             .resolution(12);
+        corners.extend(corners.first().copied());
+        gizmos.linestrip(corners, SELECTED);
     }
+}
+
+/// A little above the floor, so that it is seen.
+fn floor_point([x, y]: [f32; 2]) -> Vec3 {
+    Vec3::new(x, y, 0.02)
 }
 
 /// What is dragged from the palette lands on what is under the pointer when it is let go.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ::hand::batch::{Reading, Width};
 use ::hand::model;
+use ::hand::scene::Scene;
 use episode::{Action, Header, Observation, RewardTerm, Space, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,7 @@ impl Default for Config {
 pub struct HandEnv {
     task: Box<dyn Task>,
     setting: Setting,
+    scene: Scene,
     /// Names all that an episode's course depends on besides its seed.
     digest: String,
     /// The same without the solver: what an episode's start and target are drawn by.
@@ -227,6 +229,7 @@ impl HandEnv {
             layout,
             worlds,
             setting,
+            scene,
             task,
         })
     }
@@ -260,6 +263,16 @@ impl HandEnv {
     /// What is wanted.
     pub fn task(&self) -> &dyn Task {
         &*self.task
+    }
+
+    /// Everything that is in each world.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// Seconds of simulated time in an action.
+    pub fn seconds_per_step(&self) -> f64 {
+        self.frame_skip as f64 * self.scene.options.timestep
     }
 
     /// The hand in the task's scene.

@@ -95,13 +95,18 @@ impl Done {
         }
     }
 
+    /// For commands whose output is all there is to say.
+    fn silent() -> Self {
+        Self::new("", serde_json::Value::Null)
+    }
+
     fn failed_if(self, failed: bool) -> Self {
         Self { failed, ..self }
     }
 
     fn print(&self, json: bool) {
         use std::io::Write as _;
-        let text = if json {
+        let text = if json && !self.json.is_null() {
             self.json.to_string()
         } else {
             self.text.trim_end().to_owned()

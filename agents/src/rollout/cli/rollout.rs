@@ -1,6 +1,8 @@
-//! `rollout run|verify|show`.
+//! `rollout run|stream|verify|show`.
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
@@ -10,6 +12,7 @@ use agents::rollout::{
 use clap::{Args, Subcommand, ValueEnum};
 use episode::store::{Store, StoreError};
 use sim::env::Fidelity;
+use sim::scenario_file::ScenarioFile;
 
 use super::progress::{Progress, stop_on_interrupt};
 use super::{CommandError, Done, scenario};
@@ -23,6 +26,20 @@ pub(crate) enum Command {
   ./habitus rollout run flat cottage --policy planner --simulations 500 --episodes 1000 --workers 8 --out runs/planned
   ./habitus rollout run flat --episodes 10000 --shard 3/16 --out runs/part3     # then: ./habitus data merge runs/part* --out runs/all")]
     Run(RunArguments),
+    /// Tell one episode as lines of JSON on standard output while it happens, for programs that follow it through a pipe:
+    /// `{"start":…}`, a `{"step":…}` for each action, `{"end":…}`. It is the episode that `run` records.
+    #[command(after_help = "Examples:
+  ./habitus rollout stream flat --policy planner --episode 3
+  ./habitus rollout stream - --policy random < flat.toml")]
+    Stream {
+        /// A file, the name of a scenario that comes with habitus, or `-`: its text is read from standard input.
+        scenario: PathBuf,
+        /// Which one: the run's seed and this number give the episode.
+        #[arg(long, value_name = "INDEX", default_value_t = 0)]
+        episode: u64,
+        #[command(flatten)]
+        how: HowArguments,
+    },
     /// Simulate recorded episodes again from their actions and compare states and observations step by step; exit code
     /// 1 if one differs.
     #[command(
@@ -53,9 +70,8 @@ pub(crate) struct RunArguments {
     /// Files, or names of scenarios that come with habitus; episodes are dealt to them in turn.
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
-    /// Who acts.
-    #[arg(long, value_enum, default_value_t = PolicyName::Random)]
-    policy: PolicyName,
+    #[command(flatten)]
+    how: HowArguments,
     /// Number of episodes, over all scenarios.
     #[arg(long, value_name = "N", default_value_t = 100)]
     episodes: u64,
@@ -65,6 +81,17 @@ pub(crate) struct RunArguments {
     /// Folder of the store.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Record only part i (from 0) of N equal parts; `data merge` puts the parts together.
+    #[arg(long, value_name = "i/N", default_value = "0/1", value_parser = part)]
+    shard: Part,
+}
+
+/// Who acts, and how: what an episode follows from besides scenario, seed and index.
+#[derive(Args)]
+pub(crate) struct HowArguments {
+    /// Who acts.
+    #[arg(long, value_enum, default_value_t = PolicyName::Random)]
+    policy: PolicyName,
     /// Whether physics carries actions out, or only symbols.
     #[arg(long, value_enum, default_value_t = FidelityName::Physical)]
     fidelity: FidelityName,
@@ -77,9 +104,31 @@ pub(crate) struct RunArguments {
     /// Policy planner: simulations of the tree search for one plan.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     simulations: u32,
-    /// Record only part i (from 0) of N equal parts; `data merge` puts the parts together.
-    #[arg(long, value_name = "i/N", default_value = "0/1", value_parser = part)]
-    shard: Part,
+}
+
+impl HowArguments {
+    fn settings(&self, seed: u64) -> Settings {
+        Settings {
+            seed,
+            policy: match self.policy {
+                PolicyName::Random => PolicyChoice::Random {
+                    invalid_share: self.invalid_share,
+                },
+                PolicyName::Planner => PolicyChoice::Planner {
+                    simulations: self.simulations,
+                },
+                PolicyName::Scripted => PolicyChoice::Scripted,
+            },
+            fidelity: match self.fidelity {
+                FidelityName::Symbolic => Fidelity::Symbolic,
+                FidelityName::Physical => Fidelity::Physical,
+            },
+            max_steps: MaxSteps {
+                house: self.max_steps.unwrap_or(30),
+                hand: self.max_steps,
+            },
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -101,6 +150,11 @@ enum FidelityName {
 pub(crate) fn run(command: Command, seed: u64) -> Result<Done, CommandError> {
     match command {
         Command::Run(arguments) => record(&arguments, seed),
+        Command::Stream {
+            scenario,
+            episode,
+            how,
+        } => stream(&scenario, episode, &how.settings(seed)),
         Command::Verify {
             dir,
             episodes,
@@ -118,26 +172,7 @@ fn record(arguments: &RunArguments, seed: u64) -> Result<Done, CommandError> {
         .collect::<Result<Vec<_>, _>>()?;
     let plan = Plan {
         scenarios,
-        settings: Settings {
-            seed,
-            policy: match arguments.policy {
-                PolicyName::Random => PolicyChoice::Random {
-                    invalid_share: arguments.invalid_share,
-                },
-                PolicyName::Planner => PolicyChoice::Planner {
-                    simulations: arguments.simulations,
-                },
-                PolicyName::Scripted => PolicyChoice::Scripted,
-            },
-            fidelity: match arguments.fidelity {
-                FidelityName::Symbolic => Fidelity::Symbolic,
-                FidelityName::Physical => Fidelity::Physical,
-            },
-            max_steps: MaxSteps {
-                house: arguments.max_steps.unwrap_or(30),
-                hand: arguments.max_steps,
-            },
-        },
+        settings: arguments.how.settings(seed),
         episodes: arguments.episodes,
         part: arguments.shard,
         workers: workers(arguments.workers),
@@ -174,6 +209,25 @@ fn record(arguments: &RunArguments, seed: u64) -> Result<Done, CommandError> {
         recorded.new_steps
     );
     Ok(Done::new(text, json))
+}
+
+fn stream(scenario: &Path, index: u64, settings: &Settings) -> Result<Done, CommandError> {
+    let scenario = if scenario == Path::new("-") {
+        let text = std::io::read_to_string(std::io::stdin())
+            .map_err(|error| CommandError::Input(format!("standard input: {error}")))?;
+        ScenarioFile::load_text(&text, "standard input")?
+    } else {
+        scenario::find(scenario)?
+    };
+    let mut out = std::io::stdout().lock();
+    rollout::stream(settings, &scenario, index, &mut |line| {
+        // A reader that has gone away has seen what it wanted.
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    Ok(Done::silent())
 }
 
 /// What went wrong while recording, and that nothing is lost.
