@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::app::SceneCamera;
 use crate::desk::Desk;
-use crate::pointer::Handles;
+use crate::orbit::{Orbit, View};
+use crate::pointer::{self, Handles};
 use crate::projection;
 
 /// Present where places are written to stderr.
@@ -19,6 +20,7 @@ pub(crate) fn log(
     asked: Option<Res<'_, LogPlaces>>,
     desk: Res<'_, Desk>,
     camera: Single<'_, '_, (&Camera, &GlobalTransform), With<SceneCamera>>,
+    orbit: Single<'_, '_, &Orbit>,
     handles: Single<'_, '_, &GlobalTransform, With<Handles>>,
     window: Single<'_, '_, &Window, With<PrimaryWindow>>,
     mut contexts: EguiContexts<'_, '_>,
@@ -48,6 +50,18 @@ pub(crate) fn log(
     let middle = handles.translation();
     // Half way along the handle of x, which is as long on the screen at any distance.
     let grip = middle + Vec3::X * 0.04 * middle.distance(place.translation());
+    let reach = 2.0 * (grip - middle);
+    let ring = [0.0, 0.25].map(|turns: f32| {
+        let (sin, cos) = (turns * std::f32::consts::TAU).sin_cos();
+        seen(middle + reach.x * Vec3::new(cos, sin, 0.0))
+    });
+    let corners = pointer::room_corners(&desk).map_or_else(Vec::new, |(_, corners)| corners);
+    let View {
+        focus,
+        yaw,
+        pitch,
+        distance,
+    } = orbit.goal;
     let selected: Vec<String> = desk
         .editor
         .selection
@@ -69,6 +83,11 @@ pub(crate) fn log(
         "palette": palette,
         "selected": selected,
         "handle": if selected.is_empty() { Value::Null } else { json!([seen(grip), seen(grip + Vec3::X * 0.3)]) },
+        "ring": if selected.is_empty() { Value::Null } else { json!(ring) },
+        "corners": corners.into_iter().map(seen).collect::<Vec<_>>(),
+        "view": [focus.x, focus.y, focus.z, yaw, pitch, distance],
+        "gliding": orbit.goal.eye().distance(place.translation()) > 1e-3,
+        "playing": desk.editor.play.status().steps,
         "pointer": window.cursor_position().map(|at| [at.x.round(), at.y.round()]),
         "pressed": buttons.pressed(MouseButton::Left),
         "unsaved": desk.editor.document.is_dirty(),

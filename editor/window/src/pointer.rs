@@ -575,7 +575,7 @@ fn show_preview(
 }
 
 /// Corners of the one room that is selected, world, meters.
-fn room_corners(desk: &Desk) -> Option<(ItemId, Vec<Vec3>)> {
+pub(crate) fn room_corners(desk: &Desk) -> Option<(ItemId, Vec<Vec3>)> {
     let mut selected = desk.editor.selection.iter();
     let (room, None) = (*selected.next()?, selected.next()) else {
         return None;

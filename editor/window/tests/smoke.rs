@@ -151,6 +151,53 @@ impl Window {
         self.wait("the button", |window| window.places["pressed"] == down);
     }
 
+    fn click(&mut self, screen: &Screen, at: [f64; 2]) {
+        self.point(screen, at);
+        self.press(screen, true);
+        self.press(screen, false);
+    }
+
+    /// Where something named is seen.
+    fn seen(&mut self, path: &[&str]) -> [f64; 2] {
+        fn at(window: &Window, path: &[&str]) -> Option<[f64; 2]> {
+            let mut value = &window.places;
+            for name in path {
+                value = match name.parse::<usize>() {
+                    Ok(index) => &value[index],
+                    Err(_) => &value[*name],
+                };
+            }
+            point(value)
+        }
+        self.wait(&path.join(" "), |window| at(window, path).is_some());
+        at(self, path).expect("it is seen")
+    }
+
+    /// What of the view changes while a button is held and the mouse moves: focus (3), yaw, pitch, distance.
+    fn look(&mut self, screen: &Screen, button: &str, from: [f64; 2]) -> Vec<f64> {
+        let view = |window: &Self| -> Vec<f64> {
+            let view = window.places["view"].as_array().into_iter().flatten();
+            view.filter_map(Value::as_f64).collect()
+        };
+        self.point(screen, from);
+        let before = view(self);
+        screen.xdotool(&["mousedown", button]);
+        for share in [0.5, 1.0] {
+            // A frame that sees the button down, or the mouse there.
+            std::thread::sleep(Duration::from_millis(300));
+            if button != "4" {
+                let [x, y] = from;
+                self.point(screen, [x + (60.0 * share), y + (20.0 * share)]);
+            }
+        }
+        self.wait("another view", |window| view(window) != before);
+        screen.xdotool(&["mouseup", button]);
+        // A frame that sees the button up: what follows is no part of this.
+        std::thread::sleep(Duration::from_millis(500));
+        let after = view(self);
+        after.iter().zip(&before).map(|(a, b)| a - b).collect()
+    }
+
     fn drag(&mut self, screen: &Screen, from: [f64; 2], to: [f64; 2]) {
         self.point(screen, from);
         self.press(screen, true);
@@ -254,6 +301,100 @@ fn a_mug_is_put_on_a_table_moved_undone_redone_and_saved() {
         assert!(Instant::now() < end, "the editor does not close");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A room with a table, a bookshelf and someone who looks on.
+const ROOM: &str = r#"schema = "habitus.scenario/1"
+name = "Room"
+[[room]]
+name = "hall"
+corners = [[0.0, 0.0], [5.0, 0.0], [5.0, 4.0], [0.0, 4.0]]
+[[object]]
+class = "kitchen table"
+at = [1.2, 2.8]
+[[object]]
+class = "bookshelf"
+at = [3.8, 2.8]
+[[object]]
+class = "mug"
+on = "kitchen table"
+[[agent]]
+body.walker = { room = "hall" }
+"#;
+
+#[test]
+fn the_mouse_looks_around_selects_turns_resizes_and_pulls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = folder.path().join("room.toml");
+    std::fs::write(&scenario, ROOM).expect("it can be written");
+    let screen = Screen::open();
+    let mut window = Window::open(&screen, &scenario);
+    let floor = window.seen(&["objects", "hall"]);
+    screen.xdotool(&[
+        "search",
+        "--sync",
+        "--onlyvisible",
+        "--name",
+        "habitus",
+        "windowfocus",
+    ]);
+
+    // Right turns, middle shifts, the wheel zooms.
+    let turned = window.look(&screen, "3", floor);
+    assert!(turned[3] != 0.0 && turned[4] != 0.0, "{turned:?}");
+    assert_eq!(turned[..3], [0.0; 3]);
+    let shifted = window.look(&screen, "2", floor);
+    assert!(shifted[0] != 0.0 && shifted[1] != 0.0, "{shifted:?}");
+    assert_eq!(shifted[3..], [0.0; 3]);
+    let zoomed = window.look(&screen, "4", floor);
+    assert!(zoomed[5] < 0.0, "{zoomed:?}");
+    screen.xdotool(&["key", "5"]);
+    window.wait_for_action("view.home");
+    window.wait("the view from the corner", |window| {
+        let pitch = window.places["view"][4].as_f64();
+        pitch.is_some_and(|pitch| (pitch - 0.85).abs() < 1e-6) && window.places["gliding"] == false
+    });
+
+    // A click selects one, with shift one more.
+    let shelf = window.seen(&["objects", "bookshelf"]);
+    window.click(&screen, shelf);
+    window.wait_for_action("select.only object:1");
+    let table = window.seen(&["objects", "kitchen table"]);
+    screen.xdotool(&["keydown", "shift"]);
+    window.click(&screen, table);
+    window.wait_for_action("select.toggle object:0");
+    screen.xdotool(&["keyup", "shift"]);
+
+    // The ring turns what is selected.
+    window.click(&screen, shelf);
+    window.wait_for_action("select.only object:1");
+    screen.xdotool(&["key", "r"]);
+    window.wait_for_action("gizmo.rotate");
+    let (grip, end) = (window.seen(&["ring", "0"]), window.seen(&["ring", "1"]));
+    window.drag(&screen, grip, end);
+    window.wait_for_action("object.rotate ");
+
+    // A corner of the selected room leads its walls.
+    let free = window.seen(&["objects", "hall"]);
+    window.click(&screen, free);
+    window.wait_for_action("select.only room:0");
+    let (from, beside) = (
+        window.seen(&["corners", "1"]),
+        window.seen(&["corners", "2"]),
+    );
+    let to = [0, 1].map(|i| (from[i] + 0.2 * (beside[i] - from[i])).round());
+    window.drag(&screen, from, to);
+    window.wait_for_action("room.resize 1 ");
+
+    // While it is played, what is dragged is pulled at.
+    screen.xdotool(&["key", "space"]);
+    window.wait_for_action("play.start");
+    window.wait("playing", |window| window.places["playing"][1] == 200);
+    let mug = window.seen(&["objects", "mug"]);
+    window.drag(&screen, mug, [mug[0], mug[1] - 40.0]);
+    window.wait_for_action("play.pull object:2");
+    let lifted = window.seen(&["objects", "mug"]);
+    assert!(lifted[1] < mug[1], "{mug:?} to {lifted:?}");
 }
 
 fn copy(scenario: &str, folder: &Path) -> PathBuf {

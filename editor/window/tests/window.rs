@@ -259,3 +259,67 @@ fn keys_pressed_and_let_go_within_a_frame_keep_their_modifiers() {
     bench.keys(&[control, shift, (KeyCode::KeyZ, Key::Character("Z".into()))]);
     assert_ne!(bench.editor().document.text(), before);
 }
+
+#[test]
+fn the_close_button_asks_about_what_is_unsaved() {
+    let mut bench = Bench::open("studio.toml");
+    bench.editor().act(&Action::Place {
+        class: "mug".to_owned(),
+        spot: None,
+    });
+    let world = bench.app.world_mut();
+    let window = world
+        .query_filtered::<Entity, With<PrimaryWindow>>()
+        .single(world)
+        .expect("there is a window");
+    world.write_message(bevy::window::WindowCloseRequested { window });
+    bench.update(2);
+    let asks = Some(editor::editor::Dialog::Unsaved(Box::new(Action::Quit)));
+    assert_eq!(bench.editor().dialog, asks);
+    assert!(bench.app.should_exit().is_none());
+    bench.editor().act(&Action::DiscardAndGo);
+    bench.update(2);
+    assert_eq!(bench.app.should_exit(), Some(AppExit::Success));
+}
+
+/// What the mouse does to the view, named actions do too.
+#[test]
+fn the_view_turns_shifts_and_zooms_by_name() {
+    let mut bench = Bench::open("studio.toml");
+    let view = |bench: &mut Bench| {
+        let world = bench.app.world_mut();
+        let mut orbits = world.query::<&editor_window::orbit::Orbit>();
+        orbits.single(world).expect("there is one camera").goal
+    };
+    let mut at = view(&mut bench);
+    for (line, expected) in [
+        ("view.turn_left", [0.0, 15.0, 0.0]),
+        ("view.turn -5 2.5", [0.0, -5.0, 2.5]),
+        ("view.turn_down", [0.0, 0.0, -15.0]),
+        ("view.shift_right", [0.1, 0.0, 0.0]),
+        ("view.shift 0.25 0", [0.25, 0.0, 0.0]),
+    ] {
+        let action = Action::parse(line).expect("it is one");
+        bench.editor().act(&action);
+        bench.update(2);
+        let now = view(&mut bench);
+        let height = 2.0 * at.distance * 0.35_f32.tan();
+        let right = at.transform().rotation * Vec3::X;
+        let done = [
+            (now.focus - at.focus).dot(right) / height,
+            (now.yaw - at.yaw).to_degrees(),
+            (now.pitch - at.pitch).to_degrees(),
+        ];
+        let off = done.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        assert!(off.fold(0.0, f32::max) < 1e-3, "{line}: {done:?}");
+        at = now;
+    }
+    for (line, nearer) in [("view.nearer", true), ("view.zoom -2", false)] {
+        let action = Action::parse(line).expect("it is one");
+        bench.editor().act(&action);
+        bench.update(2);
+        let now = view(&mut bench);
+        assert_eq!(now.distance < at.distance, nearer, "{line}");
+        at = now;
+    }
+}
