@@ -90,6 +90,8 @@ pub struct Editor {
     recent_list: Option<PathBuf>,
     /// Whether unsaved work is written beside the file.
     autosaves: bool,
+    /// Whether the document was never checked.
+    unseen: bool,
 }
 
 /// What waits for an answer.
@@ -306,6 +308,7 @@ impl Editor {
             copied: Vec::new(),
             recent_list: None,
             autosaves: true,
+            unseen: true,
         };
         editor.say_broken();
         editor.refresh();
@@ -1412,6 +1415,10 @@ impl Editor {
             return;
         }
         self.problems = found.problems;
+        // A file that is opened with errors shows them.
+        if std::mem::take(&mut self.unseen) && !self.problems.is_empty() {
+            self.page = Page::Problems;
+        }
         if let Some(preview) = found.preview {
             let old = std::mem::replace(&mut self.preview, preview);
             self.preview.keep_pins(old);

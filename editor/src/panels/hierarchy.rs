@@ -119,7 +119,9 @@ pub(super) fn show(ui: &mut Ui, editor: &mut Editor) {
             .collect()
     };
     if rows.is_empty() {
-        ui.weak(if words.is_empty() {
+        ui.weak(if editor.document.is_hand_task() {
+            "A hand's task: its fields are on the right."
+        } else if words.is_empty() {
             "An empty home: add a room first."
         } else {
             "Nothing of this name."

@@ -175,13 +175,16 @@ fn is_in(item: Owner, table: Table) -> bool {
     item.is_some_and(|item| item.table == table)
 }
 
-/// The end of a field's name says its unit; what is not an angle is a length or a plain number.
+/// The end of a field's name says its unit; of a home's lengths the name alone.
 fn unit(name: &str) -> (&str, &'static str) {
-    match name.strip_suffix("_deg") {
-        Some(name) => (name, "°"),
-        None if matches!(name, "min" | "max" | "open") => (name, ""),
-        None => (name, " m"),
+    for (end, unit) in [("_deg", "°"), ("_rad", " rad"), ("_m", " m")] {
+        if let Some(name) = name.strip_suffix(end) {
+            return (name, unit);
+        }
     }
+    let lengths = ["x", "y", "z", "at", "corner", "width", "height"];
+    let unit = if lengths.contains(&name) { " m" } else { "" };
+    (name, unit)
 }
 
 fn measure(name: &str, least: Option<f64>, whole: bool) -> Measure {
@@ -273,8 +276,11 @@ fn commit(editor: &mut Editor, item: Owner, field: &Field, value: Value) {
     });
 }
 
-/// What a field starts with when it is added.
+/// What a field starts with when it is added: its default, if it has one.
 fn first_value(home: &Home, field: &Field) -> Value {
+    if let Some(default) = field.default.as_ref().and_then(as_toml) {
+        return default;
+    }
     match &field.kind {
         Kind::Text if field.name.ends_with("room") => {
             Value::from(home.rooms.first().map_or("room", |r| r.name.as_str()))
@@ -538,14 +544,42 @@ fn places(ui: &mut Ui, editor: &mut Editor, home: &Home, (item, id): (ItemId, Id
 
 fn axes(ui: &mut Ui, editor: &mut Editor, label: &str, point: &mut [f64]) -> bool {
     let mut changed = false;
-    for (value, axis) in point.iter_mut().zip(["x", "y", "z"]) {
-        let measure = measure(axis, None, false);
+    let name = label.rsplit('.').next().unwrap_or(label);
+    for value in point {
+        let measure = measure(name, None, false);
         if let Some(new) = number(ui, editor, label, *value, measure) {
             *value = new;
             changed = true;
         }
     }
     changed
+}
+
+/// A number of f32 is written as short as it reads.
+fn as_toml(value: &serde_json::Value) -> Option<Value> {
+    use serde_json::Value as Json;
+    Some(match value {
+        Json::Bool(on) => Value::from(*on),
+        Json::String(text) => Value::from(text),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::from(whole),
+            None => {
+                let number = number.as_f64()?;
+                let short = (number as f32).to_string().parse().ok()?;
+                let is_single = f64::from(number as f32) == number;
+                Value::from(if is_single { short } else { number })
+            }
+        },
+        Json::Array(list) => Value::Array(list.iter().map(as_toml).collect::<Option<Array>>()?),
+        Json::Object(fields) => {
+            let mut table = InlineTable::new();
+            for (name, value) in fields {
+                table.insert(name, as_toml(value)?);
+            }
+            Value::InlineTable(table)
+        }
+        Json::Null => return None,
+    })
 }
 
 fn float(item: &Item) -> Option<f64> {

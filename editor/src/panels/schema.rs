@@ -14,6 +14,8 @@ pub(super) struct Field {
     /// What the schema says about it.
     pub(super) about: String,
     pub(super) required: bool,
+    /// What holds where it is left out, if the schema says so.
+    pub(super) default: Option<Value>,
     pub(super) kind: Kind,
 }
 
@@ -130,6 +132,7 @@ fn fields_of(root: &Value, schema: &Value, prefix: &str) -> Vec<Field> {
             Field {
                 about: about(property, resolve(root, property)),
                 required: is_required(key),
+                default: property.get("default").filter(|d| !d.is_null()).cloned(),
                 kind: kind(root, property, &name),
                 name,
             }
