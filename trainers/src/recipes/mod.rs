@@ -6,6 +6,8 @@
 pub mod bench;
 pub mod language_finetune;
 
+mod metrics;
+
 /// Why a recipe did not finish.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {

@@ -7,4 +7,5 @@
 mod continual;
 mod finetune;
 mod nn;
+mod objectives;
 mod tiny;
