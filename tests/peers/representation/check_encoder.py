@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """check_encoder.py ENCODER.safetensors EMBEDDINGS.safetensors: whether PyTorch's embeddings equal those of habitus to 1e-5.
 
-The second file holds `observations` and what habitus made of them, `embeddings`; the test
-`an_encoder_in_pytorch_makes_the_same_embeddings` of crate trainers writes both."""
+The second file holds `observations` and what habitus made of them, `embeddings`; run.sh makes both."""
 import sys
 
 import torch

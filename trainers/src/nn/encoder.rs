@@ -6,7 +6,6 @@
 //! softmax over the map (Finn et al. 2016, "Deep Spatial Autoencoders", arXiv:1509.06113, section IV-A), linear, layer
 //! normalization, tanh. Vectors: a perceptron in place of the convolutions.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use rand::SeedableRng as _;
@@ -416,7 +415,7 @@ impl FrozenEncoder {
     /// A safetensors file: PyTorch's names and layouts, the encoder's shape as JSON in the metadata.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.parameters
-            .to_bytes("encoder.", &encoder_metadata(self.encoder.config()))
+            .to_bytes("encoder.", encoder_metadata(self.encoder.config()))
     }
 
     /// Its shape.
@@ -438,8 +437,8 @@ impl FrozenEncoder {
     }
 }
 
-/// What [`FrozenEncoder::load`] reads an encoder's shape from.
-pub(crate) fn encoder_metadata(config: &EncoderConfig) -> BTreeMap<String, String> {
+/// What [`FrozenEncoder::load`] reads an encoder's shape from: an entry of the metadata.
+pub(crate) fn encoder_metadata(config: &EncoderConfig) -> (&'static str, String) {
     let text = serde_json::to_string(config).expect("plain numbers serialize");
-    [(ENCODER_KEY.to_owned(), text)].into()
+    (ENCODER_KEY, text)
 }

@@ -23,6 +23,7 @@ mod parameters;
 mod encoder;
 mod mlp;
 
+pub(crate) use encoder::encoder_metadata;
 pub use encoder::{
     Encoder, EncoderConfig, FrozenEncoder, IMAGE_PRESETS, ImageEncoderConfig, VectorEncoderConfig,
 };

@@ -3,7 +3,7 @@
 //! The optimizer updates the flat vector and a checkpoint holds it; networks keep [`ParameterId`]s and ask for the
 //! tensors when they compute. Knows nothing of what the networks do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -174,9 +174,10 @@ impl Parameters {
         Ok(())
     }
 
-    /// The tensors whose names begin with `prefix` as a safetensors file with this metadata; loaded by PyTorch under the
-    /// same names.
-    pub fn to_bytes(&self, prefix: &str, metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    /// The tensors whose names begin with `prefix` as a safetensors file, `value` under `key` in its metadata; PyTorch
+    /// loads it under the same names. One entry only: the format keeps entries in no order, and equal values shall be
+    /// equal files.
+    pub fn to_bytes(&self, prefix: &str, (key, value): (&str, String)) -> Vec<u8> {
         let bytes: Vec<u8> = self.values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let views = self
             .entries
@@ -191,11 +192,7 @@ impl Parameters {
                     view.expect("the bytes are those of the shape"),
                 )
             });
-        let metadata: HashMap<String, String> = metadata
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .chain([("format".to_owned(), "pt".to_owned())])
-            .collect();
+        let metadata = [(key.to_owned(), value)].into();
         safetensors::serialize(views, Some(metadata)).expect("tensors of f32 serialize")
     }
 

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod language_finetune;
+pub mod representation;
 
 mod metrics;
 

@@ -8,4 +8,6 @@ mod continual;
 mod finetune;
 mod nn;
 mod objectives;
+mod representation;
+mod representation_theory;
 mod tiny;
