@@ -292,7 +292,10 @@ impl Body {
             rng,
         )?;
         let size = config.map_size();
-        let at = |place: i64| 2.0 * place as f32 / (size - 1).max(1) as f32 - 1.0;
+        // PyTorch's own rounding of the places: an untrained encoder makes any other 100 times larger
+        let line = Tensor::f_linspace(-1.0, 1.0, size, (Kind::Float, Device::Cpu))?;
+        let line: Vec<f32> = Vec::try_from(line)?;
+        let at = |place: i64| line[place as usize];
         let places: Vec<f32> = (0..size * size)
             .flat_map(|place| [at(place % size), at(place / size)])
             .collect();
