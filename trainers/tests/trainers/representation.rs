@@ -368,3 +368,54 @@ fn encoders_for_pytorch() {
         Tensor::write_safetensors(&named, format!("{out}/{name}_embeddings.safetensors")).unwrap();
     }
 }
+
+/// Prints core-seconds of a pretraining step per image, for tests/peers/representation/step_speed.py beside it.
+#[test]
+#[ignore = "a measurement"]
+fn step_speed() {
+    tch::set_num_threads(1);
+    let pixels: Vec<u8> = v(1, 130 * 84 * 84 * 3)
+        .iter()
+        .map(|x| (127.5 + 127.5 * x) as u8)
+        .collect();
+    let data = Transitions::new(
+        Observations::Images {
+            pixels: pixels.into(),
+            height: 84,
+            width: 84,
+        },
+        v(2, 260).into(),
+        2,
+        v(3, 260).into(),
+        2,
+        vec![0, 65, 130],
+    )
+    .unwrap();
+    for precision in [Precision::F32, Precision::Bf16] {
+        let config = Config {
+            encoder: EncoderConfig::preset("paper_84").unwrap(),
+            precision,
+            steps: 9,
+            batch: 64,
+            monitor_frames: 2,
+            ..Config::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        run(&config, &data, folder.path(), false, Some(1)).unwrap();
+        let before = cpu_seconds();
+        run(&config, &data, folder.path(), true, None).unwrap();
+        let each = (cpu_seconds() - before) / 8.0 / 128.0;
+        println!(
+            "{precision:?}: {:.2} core-ms an image over 8 steps of 128",
+            1000.0 * each
+        );
+    }
+}
+
+/// User and system seconds of this process.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.map(|x| x.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
