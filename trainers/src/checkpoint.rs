@@ -1,7 +1,8 @@
-//! Checkpoints: an adapter in PEFT's format, and beside it what a trainer needs to go on exactly where it stopped.
+//! Checkpoints: an adapter in PEFT's format or a whole network, and beside it what a trainer needs to go on exactly where
+//! it stopped.
 //!
 //! A checkpoint folder holds `adapter_model.safetensors` and `adapter_config.json` (readable by PEFT; rows of q and k
-//! in Hugging Face's order), `trainer_state.json` and `optimizer.safetensors`. It is written under a temporary name,
+//! in Hugging Face's order) or `model.safetensors`, and `trainer_state.json` and `optimizer.safetensors`. It is written under a temporary name,
 //! flushed to disk and renamed: a folder named `step_N` is complete. Knows nothing of recipes.
 
 use std::collections::BTreeMap;
@@ -56,12 +57,13 @@ pub struct TrainerState {
     pub schema: String,
     /// Optimizer steps done.
     pub step: u64,
-    /// Passes over the data begun before the current one, and batches taken from the current one. Random numbers are
-    /// drawn from streams numbered by seed and pass, so this is all there is to say about them.
+    /// Passes over the data begun before the current one, and batches (of pairs of frames: samples) taken from the
+    /// current one. Random numbers are drawn from streams numbered by seed and pass, so this is all there is to say about
+    /// them.
     pub epoch: u64,
     /// See `epoch`.
     pub batch: u64,
-    /// Tokens read so far.
+    /// Tokens read so far; 0 where pairs of frames are read.
     pub tokens: u64,
     /// Seconds of training so far, over all sessions.
     pub seconds: f64,
@@ -140,6 +142,35 @@ pub fn save(
     moments: &[(&str, &[f32])],
     state: &TrainerState,
 ) -> Result<PathBuf, CheckpointError> {
+    save_with(folder, moments, state, |folder| {
+        save_adapter(folder, lora, base)
+    })
+}
+
+/// As [`save`], with a whole network: the bytes of `model.safetensors`.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_network(
+    folder: &Path,
+    model: &[u8],
+    moments: &[(&str, &[f32])],
+    state: &TrainerState,
+) -> Result<PathBuf, CheckpointError> {
+    save_with(folder, moments, state, |folder| {
+        write(&folder.join(NETWORK), model)
+    })
+}
+
+/// File of a whole network in a checkpoint.
+pub const NETWORK: &str = "model.safetensors";
+
+fn save_with(
+    folder: &Path,
+    moments: &[(&str, &[f32])],
+    state: &TrainerState,
+    network: impl FnOnce(&Path) -> Result<(), CheckpointError>,
+) -> Result<PathBuf, CheckpointError> {
     let name = format!("step_{}", state.step);
     let (temporary, done) = (folder.join(format!(".{name}.tmp")), folder.join(&name));
     let at = |path: &Path| {
@@ -150,7 +181,7 @@ pub fn save(
         fs::remove_dir_all(&temporary).map_err(at(&temporary))?;
     }
     fs::create_dir_all(&temporary).map_err(at(&temporary))?;
-    save_adapter(&temporary, lora, base)?;
+    network(&temporary)?;
     let views = moments
         .iter()
         .map(|(name, values)| (*name, bytes_of(values)))

@@ -8,4 +8,5 @@ pub mod floor_plan;
 pub mod language;
 pub mod plans;
 pub mod report;
+pub mod representation;
 pub mod statistics;

@@ -1,8 +1,10 @@
-//! Networks: a Llama-shaped language model, its file formats and tokenizer, and low-rank adapters.
+//! Networks: a Llama-shaped language model, its file formats and tokenizer, and low-rank adapters; encoders of images and
+//! vectors, and perceptrons.
 //!
 //! [`load_model`] reads a GGUF file or a Hugging Face folder into a [`Llama`] and a [`Tokenizer`]; [`Lora`] is an
 //! adapter attached to it; [`score_choices`], [`generate_greedy`] and [`nll_per_document`] are what evaluation asks of
-//! it. Nothing here knows of households, examples or training.
+//! it. [`Encoder`] and [`Mlp`] keep their values in [`Parameters`], which an optimizer sees as one flat vector. Nothing here
+//! knows of households, examples or training.
 
 mod runtime;
 
@@ -16,10 +18,24 @@ mod lora;
 mod generate;
 mod score;
 
+mod parameters;
+
+mod encoder;
+mod mlp;
+
+pub(crate) use encoder::encoder_metadata;
+pub use encoder::{
+    Encoder, EncoderConfig, FrozenEncoder, IMAGE_PRESETS, ImageEncoderConfig, VectorEncoderConfig,
+};
 pub use generate::generate_greedy;
 pub use gguf::{Gguf, Metadata};
 pub use llama::{Llama, LlamaConfig, Packed};
 pub use lora::{KINDS, Lora, LoraConfig, Target};
+pub(crate) use mlp::floats;
+pub use mlp::{Dropout, Mlp, MlpConfig};
+pub(crate) use mlp::{LayerNorm, Linear};
+pub(crate) use parameters::Init;
+pub use parameters::{ParameterId, Parameters, safetensors_metadata};
 pub use runtime::{Precision, exit_now, init_torch, native_bf16};
 pub use score::{DocumentNll, nll_per_document, score_choices, score_choices_ids};
 pub use tokenizer::Tokenizer;

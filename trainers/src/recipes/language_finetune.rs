@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, BufWriter, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tch::{Tensor, no_grad};
 
 use super::RecipeError;
+use super::metrics::Metrics;
 use crate::cache;
 use crate::checkpoint::{self, CheckpointError, TrainerState};
 use crate::continual::{Ewc, Fisher, FisherError, FisherUnits, LossOf, Sequence, sample_labels};
@@ -1006,44 +1007,4 @@ fn bar(options: &Options<'_>, length: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {eta} left  {msg}")
         .expect("the template is well formed");
     ProgressBar::new(length).with_style(style).with_prefix(what)
-}
-
-/// metrics.jsonl: one line a step, flushed as written.
-struct Metrics {
-    path: PathBuf,
-    file: BufWriter<File>,
-}
-
-impl Metrics {
-    /// Opens the file to go on after `step`: lines of later steps, which a resumed run does again, are dropped.
-    fn open(path: &Path, step: u64) -> Result<Self, RecipeError> {
-        let failed =
-            |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", path.display()));
-        let mut kept = Vec::new();
-        if let Ok(file) = File::open(path) {
-            for line in BufReader::new(file).lines() {
-                let line = line.map_err(failed)?;
-                let of = serde_json::from_str::<Value>(&line)
-                    .ok()
-                    .and_then(|value| value["step"].as_u64());
-                if of.is_some_and(|of| of <= step) {
-                    kept.push(line);
-                }
-            }
-        }
-        let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-        for line in kept {
-            writeln!(file, "{line}").map_err(failed)?;
-        }
-        Ok(Self {
-            path: path.to_path_buf(),
-            file,
-        })
-    }
-
-    fn write(&mut self, line: &Value) -> Result<(), RecipeError> {
-        writeln!(self.file, "{line}")
-            .and_then(|()| self.file.flush())
-            .map_err(|error| RecipeError::Failed(format!("{}: {error}", self.path.display())))
-    }
 }

@@ -5,6 +5,9 @@
 
 pub mod bench;
 pub mod language_finetune;
+pub mod representation;
+
+mod metrics;
 
 /// Why a recipe did not finish.
 #[derive(Debug, thiserror::Error)]

@@ -7,4 +7,7 @@
 mod continual;
 mod finetune;
 mod nn;
+mod objectives;
+mod representation;
+mod representation_theory;
 mod tiny;
