@@ -22,54 +22,12 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::constraint::Warm;
 use crate::dynamics::{kinematics, point};
-#[cfg(target_arch = "x86_64")]
-use crate::lanes::{F32x8, F32x16};
-use crate::lanes::{Lanes, M3, V3};
+pub use crate::lanes::Width;
+use crate::lanes::{Lanes, M3, V3, Work};
 use crate::model::Model;
 use crate::scene::{ObjectError, Scene};
 use crate::step::{Register, Tables, step};
 use crate::tendon::tendons;
-
-/// How many worlds one instruction steps. All give the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Width {
-    /// Any processor.
-    One,
-    /// AVX2.
-    Eight,
-    /// AVX-512.
-    Sixteen,
-}
-
-impl Width {
-    /// The widest that this processor has.
-    pub fn best() -> Self {
-        [Self::Sixteen, Self::Eight]
-            .into_iter()
-            .find(|w| w.is_available())
-            .unwrap_or(Self::One)
-    }
-
-    /// Whether this processor has it.
-    pub fn is_available(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        match self {
-            Self::Eight => return is_x86_feature_detected!("avx2"),
-            Self::Sixteen => return is_x86_feature_detected!("avx512f"),
-            Self::One => {}
-        }
-        self == Self::One
-    }
-
-    /// Worlds in a register.
-    pub fn lanes(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Eight => 8,
-            Self::Sixteen => 16,
-        }
-    }
-}
 
 /// What is wrong with a batch that was asked for.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -331,8 +289,14 @@ impl Batch {
                     .next()
             };
             while let Some(group) = next() {
-                let groups = std::slice::from_mut(group);
-                run(width, tables, points, layout, groups, n_steps, register);
+                width.run(Steps {
+                    tables,
+                    points,
+                    layout,
+                    groups: std::slice::from_mut(group),
+                    n_steps,
+                    register,
+                });
             }
         };
         let (own, others) = self.registers.split_at_mut(1);
@@ -502,15 +466,14 @@ impl Batch {
             .resize_with(self.registers.len().max(1), || None);
         let (group, register) = (world / self.width.lanes(), &mut self.registers[0]);
         let group = &mut self.groups[group..=group];
-        run(
-            self.width,
-            &self.tables,
-            &self.points,
-            &self.layout,
-            group,
-            0,
+        self.width.run(Steps {
+            tables: &self.tables,
+            points: &self.points,
+            layout: &self.layout,
+            groups: group,
+            n_steps: 0,
             register,
-        );
+        });
     }
 
     /// Puts a world elsewhere, without memory of what it was; a diverged one goes on.
@@ -668,85 +631,37 @@ pub fn available_mib() -> Option<usize> {
     Some(kib / 1024)
 }
 
-fn run(
-    width: Width,
-    tables: &Tables<f32>,
-    points: &[Point],
-    layout: &Layout,
-    groups: &mut [Lanewise],
+/// Steps of some registers' worlds.
+struct Steps<'a> {
+    tables: &'a Tables<f32>,
+    points: &'a [Point],
+    layout: &'a Layout,
+    groups: &'a mut [Lanewise],
     n_steps: usize,
-    register: &mut Option<Box<dyn Any + Send>>,
-) {
-    match width {
-        Width::One => run_lanes::<f32>(tables, points, layout, groups, n_steps, register),
-        #[cfg(target_arch = "x86_64")]
-        #[expect(
-            unsafe_code,
-            reason = "a function with instructions that not every processor has"
-        )]
-        // SAFETY: a batch is made only for a width that the processor has.
-        Width::Eight => unsafe { run_avx2(tables, points, layout, groups, n_steps, register) },
-        #[cfg(target_arch = "x86_64")]
-        #[expect(
-            unsafe_code,
-            reason = "a function with instructions that not every processor has"
-        )]
-        // SAFETY: a batch is made only for a width that the processor has.
-        Width::Sixteen => unsafe { run_avx512(tables, points, layout, groups, n_steps, register) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Width::Eight | Width::Sixteen => unreachable!("not available, see `is_available`"),
-    }
+    register: &'a mut Option<Box<dyn Any + Send>>,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn run_avx2(
-    tables: &Tables<f32>,
-    points: &[Point],
-    layout: &Layout,
-    groups: &mut [Lanewise],
-    n_steps: usize,
-    register: &mut Option<Box<dyn Any + Send>>,
-) {
-    run_lanes::<F32x8>(tables, points, layout, groups, n_steps, register);
-}
+impl Work for Steps<'_> {
+    type Output = ();
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn run_avx512(
-    tables: &Tables<f32>,
-    points: &[Point],
-    layout: &Layout,
-    groups: &mut [Lanewise],
-    n_steps: usize,
-    register: &mut Option<Box<dyn Any + Send>>,
-) {
-    run_lanes::<F32x16>(tables, points, layout, groups, n_steps, register);
-}
-
-/// Everything that is called from here is inlined here: only so does it get the instructions of the function around it.
-#[inline(always)]
-fn run_lanes<L: Lanes<Scalar = f32> + Send>(
-    tables: &Tables<f32>,
-    points: &[Point],
-    layout: &Layout,
-    groups: &mut [Lanewise],
-    n_steps: usize,
-    register: &mut Option<Box<dyn Any + Send>>,
-) {
-    let register = register.get_or_insert_with(|| Box::new(Register::<L>::new(tables)));
-    let register = register
-        .downcast_mut::<Register<L>>()
-        .expect("a batch has one width");
-    for group in groups {
-        load(layout, group, register);
-        for _ in 0..n_steps {
-            step(tables, register);
-        }
-        store(layout, group, register);
-        store_touch(tables, layout, group, register);
-        if !points.is_empty() {
-            look(tables, points, layout, group, register);
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = f32>>(self) {
+        let register = self
+            .register
+            .get_or_insert_with(|| Box::new(Register::<L>::new(self.tables)));
+        let register = register
+            .downcast_mut::<Register<L>>()
+            .expect("a batch has one width");
+        for group in self.groups {
+            load(self.layout, group, register);
+            for _ in 0..self.n_steps {
+                step(self.tables, register);
+            }
+            store(self.layout, group, register);
+            store_touch(self.tables, self.layout, group, register);
+            if !self.points.is_empty() {
+                look(self.tables, self.points, self.layout, group, register);
+            }
         }
     }
 }

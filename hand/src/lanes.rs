@@ -1,26 +1,99 @@
-//! Numbers in lanes: one world per lane, the same arithmetic in every lane.
+//! Numbers in lanes: one world, or one ray, per lane; the same arithmetic in every lane.
 //!
-//! All that moves bodies is written once over [`Lanes`] and runs on 1, 8 or 16 worlds at a time. Only operations that IEEE 754
-//! rounds exactly are used (+ − × ÷ √ round, compare, select), never fused, never across lanes: a world's bits do not depend
-//! on the width of the register, on its place in it, or on what its neighbours do.
+//! All that moves bodies or draws them is written once over [`Lanes`] and runs on 1, 8 or 16 of them at a time. Only operations
+//! that IEEE 754 rounds exactly are used (+ − × ÷ √ round, compare, select), never fused, and arithmetic is never across lanes:
+//! the bits of a lane do not depend on the width of the register, on its place in it, or on what its neighbours do.
+//!
+//! A type of lanes is only met as the `L` of a [`Work`] that [`Width::run`] carries out, so that no instruction is met by a
+//! processor that does not have it.
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{F32x8, F32x16};
+/// How many worlds or rays one instruction computes. All give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Width {
+    /// Any processor.
+    One,
+    /// AVX2.
+    Eight,
+    /// AVX-512.
+    Sixteen,
+}
+
+impl Width {
+    /// All that there are, the narrowest first.
+    pub const ALL: [Self; 3] = [Self::One, Self::Eight, Self::Sixteen];
+
+    /// The widest that this processor has.
+    pub fn best() -> Self {
+        [Self::Sixteen, Self::Eight]
+            .into_iter()
+            .find(|w| w.is_available())
+            .unwrap_or(Self::One)
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Self::Eight => return is_x86_feature_detected!("avx2"),
+            Self::Sixteen => return is_x86_feature_detected!("avx512f"),
+            Self::One => {}
+        }
+        self == Self::One
+    }
+
+    /// Lanes of a register.
+    pub fn lanes(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Eight => 8,
+            Self::Sixteen => 16,
+        }
+    }
+
+    /// Carries work out, at this width or, where the processor does not have it, one lane at a time.
+    #[inline]
+    pub fn run<W: Work>(self, work: W) -> W::Output {
+        if !self.is_available() {
+            return work.run::<f32>();
+        }
+        match self {
+            Self::One => work.run::<f32>(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Eight => x86::run_eight(work),
+            #[cfg(target_arch = "x86_64")]
+            Self::Sixteen => x86::run_sixteen(work),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Eight | Self::Sixteen => work.run::<f32>(),
+        }
+    }
+}
+
+/// What can be done at any [`Width`].
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it. To be marked `#[inline(always)]`, as everything that it calls: only so does it get the instructions of the
+    /// function around it.
+    fn run<L: Lanes<Scalar = f32>>(self) -> Self::Output;
+}
 
 /// A number of one lane.
-pub(crate) trait Scalar: Copy + PartialOrd + Send + Sync + 'static {
+pub trait Scalar: Copy + PartialOrd + Send + Sync + 'static {
     /// Below this sine of the angle between them, two stretches of a tendon that nearly coincide do not cross.
     const GRAZING_SINE: f64;
     /// An arc counts as more than half a circle only below this (negative) sine of its angle.
     const GRAZING_ARC: f64;
     /// Newton steps until the contact on the inside of a surface moves no more.
     const INSIDE_STEPS: usize;
+    /// The nearest to `x`.
     fn of(x: f64) -> Self;
+    /// The same number.
     fn f64(self) -> f64;
 }
 
@@ -54,8 +127,10 @@ impl Scalar for f64 {
 }
 
 /// One number of each of [`Lanes::N`] worlds.
-pub(crate) trait Lanes:
+pub trait Lanes:
     Copy
+    + Send
+    + Sync
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -67,6 +142,7 @@ pub(crate) trait Lanes:
 {
     /// A truth of each world.
     type Mask: Copy + Send;
+    /// A number of one lane.
     type Scalar: Scalar;
     /// How many worlds.
     const N: usize;
@@ -75,45 +151,68 @@ pub(crate) trait Lanes:
     fn splat(x: Self::Scalar) -> Self;
     /// The first N numbers of a slice.
     fn load(from: &[Self::Scalar]) -> Self;
+    /// The first N places of a slice become the numbers.
     fn store(self, to: &mut [Self::Scalar]);
+    /// The first N places of a slice become the numbers, which must be whole and in [0, 2^31).
+    fn store_whole(self, to: &mut [u32]);
+    /// Square root.
     fn sqrt(self) -> Self;
+    /// Magnitude.
     fn abs(self) -> Self;
+    /// The nearest whole number; of two, the even one.
     fn round(self) -> Self;
     /// `other` where either is not a number.
     fn min(self, other: Self) -> Self;
+    /// `other` where either is not a number.
     fn max(self, other: Self) -> Self;
+    /// Less than.
     fn lt(self, other: Self) -> Self::Mask;
+    /// Less than or equal.
     fn le(self, other: Self) -> Self::Mask;
+    /// `yes` where the mask is true, else `no`.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// Both.
     fn and(a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// At least one.
     fn or(a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// The opposite.
     fn not(a: Self::Mask) -> Self::Mask;
+    /// Whether it is true in any lane.
     fn any(a: Self::Mask) -> bool;
+    /// The least number of all lanes, none of which is NaN.
+    fn least(self) -> Self::Scalar;
 
+    /// The same number in every lane.
     #[inline(always)]
     fn of(x: f64) -> Self {
         Self::splat(Self::Scalar::of(x))
     }
+    /// 0.
     #[inline(always)]
     fn zero() -> Self {
         Self::of(0.0)
     }
+    /// 1.
     #[inline(always)]
     fn one() -> Self {
         Self::of(1.0)
     }
+    /// Greater than.
     #[inline(always)]
     fn gt(self, other: Self) -> Self::Mask {
         other.lt(self)
     }
+    /// Greater than or equal.
     #[inline(always)]
     fn ge(self, other: Self) -> Self::Mask {
         other.le(self)
     }
+    /// Within bounds.
     #[inline(always)]
     fn clamp(self, low: Self, high: Self) -> Self {
         self.max(low).min(high)
     }
+    /// 0 where the mask is false.
     #[inline(always)]
     fn only(self, mask: Self::Mask) -> Self {
         Self::select(mask, self, Self::zero())
@@ -186,6 +285,10 @@ macro_rules! one_lane {
                 to[0] = self;
             }
             #[inline(always)]
+            fn store_whole(self, to: &mut [u32]) {
+                to[0] = self as u32;
+            }
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 $sqrt(self)
             }
@@ -233,6 +336,10 @@ macro_rules! one_lane {
             fn any(a: bool) -> bool {
                 a
             }
+            #[inline(always)]
+            fn least(self) -> $float {
+                self
+            }
             $($own)*
         }
     };
@@ -251,53 +358,60 @@ one_lane! { f64, f64::sqrt;
 
 /// A vector.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct V3<L>(pub(crate) L, pub(crate) L, pub(crate) L);
+pub struct V3<L>(pub L, pub L, pub L);
 
 impl<L: Lanes> V3<L> {
+    /// The same vector in every lane.
     #[inline(always)]
-    pub(crate) fn splat(v: &[L::Scalar; 3]) -> Self {
+    pub fn splat(v: &[L::Scalar; 3]) -> Self {
         Self(L::splat(v[0]), L::splat(v[1]), L::splat(v[2]))
     }
+    /// 0.
     #[inline(always)]
-    pub(crate) fn zero() -> Self {
+    pub fn zero() -> Self {
         Self(L::zero(), L::zero(), L::zero())
     }
+    /// Dot product.
     #[inline(always)]
-    pub(crate) fn dot(self, o: Self) -> L {
+    pub fn dot(self, o: Self) -> L {
         self.0 * o.0 + self.1 * o.1 + self.2 * o.2
     }
+    /// Cross product.
     #[inline(always)]
-    pub(crate) fn cross(self, o: Self) -> Self {
+    pub fn cross(self, o: Self) -> Self {
         Self(
             self.1 * o.2 - self.2 * o.1,
             self.2 * o.0 - self.0 * o.2,
             self.0 * o.1 - self.1 * o.0,
         )
     }
+    /// Times a number.
     #[inline(always)]
-    pub(crate) fn scale(self, k: L) -> Self {
+    pub fn scale(self, k: L) -> Self {
         Self(self.0 * k, self.1 * k, self.2 * k)
     }
+    /// `yes` where the mask is true, else `no`.
     #[inline(always)]
-    pub(crate) fn select(mask: L::Mask, yes: Self, no: Self) -> Self {
+    pub fn select(mask: L::Mask, yes: Self, no: Self) -> Self {
         Self(
             L::select(mask, yes.0, no.0),
             L::select(mask, yes.1, no.1),
             L::select(mask, yes.2, no.2),
         )
     }
+    /// Length.
     #[inline(always)]
-    pub(crate) fn norm(self) -> L {
+    pub fn norm(self) -> L {
         self.dot(self).sqrt()
     }
     /// Each component times that of another.
     #[inline(always)]
-    pub(crate) fn times(self, o: Self) -> Self {
+    pub fn times(self, o: Self) -> Self {
         Self(self.0 * o.0, self.1 * o.1, self.2 * o.2)
     }
     /// Length 1; shorter than `tiny`: divided by that.
     #[inline(always)]
-    pub(crate) fn unit(self, tiny: f64) -> Self {
+    pub fn unit(self, tiny: f64) -> Self {
         self.scale(L::one() / self.norm().max(L::of(tiny)))
     }
 }

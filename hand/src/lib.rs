@@ -17,6 +17,7 @@
 
 pub mod batch;
 pub mod kernel;
+pub mod lanes;
 pub mod model;
 pub mod scene;
 pub mod scenes;
@@ -24,7 +25,6 @@ pub mod scenes;
 mod collide;
 mod constraint;
 mod dynamics;
-mod lanes;
 mod math;
 mod mechanism;
 mod muscle;

@@ -6,6 +6,7 @@
 //!
 //! This crate starts no threads, reads no clock, and knows nothing of policies, learners or windows.
 
+pub mod camera;
 pub mod catalogue;
 pub mod env;
 pub mod hand;

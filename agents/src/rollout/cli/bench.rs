@@ -1,6 +1,8 @@
-//! `bench symbolic|physical|rapier-hand`: what one core does in a second of its time.
+//! `bench symbolic|physical|rapier-hand|camera`: what one core does in a second of its time.
 //!
 //! Measured in processor time of the measuring thread, so that what else the machine does changes little.
+
+mod camera;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -33,6 +35,9 @@ pub(crate) enum Command {
     /// Steps of a hand with muscles among bodies that Rapier moves: alone, with a cube on its palm, holding a bar.
     #[command(after_help = "Example:\n  ./habitus bench rapier-hand --json")]
     RapierHand(HandArguments),
+    /// Pictures that the software camera draws of a scene, without and with shadows.
+    #[command(after_help = "Example:\n  ./habitus bench camera --json")]
+    Camera(camera::Arguments),
 }
 
 #[derive(Args)]
@@ -67,6 +72,7 @@ pub(crate) fn run(command: &Command, seed: u64) -> Result<Done, CommandError> {
         Command::Symbolic(arguments) => ("symbolic", arguments, symbolic),
         Command::Physical(arguments) => ("physical", arguments, physical),
         Command::RapierHand(arguments) => return rapier_hand(arguments.seconds),
+        Command::Camera(arguments) => return camera::run(arguments),
     };
     let scenarios = if arguments.scenarios.is_empty() {
         scenario::shipped_houses()?
