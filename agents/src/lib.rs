@@ -3,6 +3,7 @@
 //! A [`Policy`] turns observations into actions for every world of a vector of environments. This crate knows nothing
 //! of learners: a trained network implements [`Policy`] elsewhere.
 
+pub mod gripper;
 pub mod hand;
 pub mod measure;
 pub mod planner;

@@ -22,6 +22,11 @@ pub mod model;
 pub mod scene;
 pub mod scenes;
 
+/// Rotations as the rows of their matrices, as bodies and shapes have them.
+pub mod turns {
+    pub use crate::math::{apply, product, quat_of};
+}
+
 mod collide;
 mod constraint;
 mod dynamics;
@@ -37,3 +42,9 @@ pub const MYOHAND: &str = include_str!("../../assets/hand/myohand.toml");
 
 /// The model file of a robot hand of our own design: 24 joints, each turned by a motor.
 pub const ROBOT_HAND: &str = include_str!("../../assets/hand/robot.toml");
+
+/// The model file of a floating gripper: three slides that carry it, two fingers.
+pub const GRIPPER: &str = include_str!("../../assets/hand/gripper.toml");
+
+/// The model file of a point mass: two slides.
+pub const POINT: &str = include_str!("../../assets/hand/point.toml");

@@ -57,7 +57,8 @@ pub(crate) fn matrix([w, x, y, z]: [f64; 4]) -> M3 {
     ]
 }
 
-pub(crate) fn apply(m: &M3, v: V3) -> V3 {
+/// What a turn makes of a vector.
+pub fn apply(m: &M3, v: V3) -> V3 {
     m.map(|row| dot(row, v))
 }
 
@@ -69,7 +70,8 @@ pub(crate) fn transposed(m: &M3) -> M3 {
     [0, 1, 2].map(|i| [0, 1, 2].map(|j| m[j][i]))
 }
 
-pub(crate) fn product(a: &M3, b: &M3) -> M3 {
+/// First `b`, then `a`.
+pub fn product(a: &M3, b: &M3) -> M3 {
     a.map(|row| apply_transposed(b, row))
 }
 
@@ -120,7 +122,7 @@ pub(crate) fn from_z(to: V3) -> [f64; 4] {
 }
 
 /// The turn of a matrix with determinant 1.
-pub(crate) fn quat_of(m: &M3) -> [f64; 4] {
+pub fn quat_of(m: &M3) -> [f64; 4] {
     let trace = m[0][0] + m[1][1] + m[2][2];
     // Four ways to the same turn; the one with the largest number under its root loses no digits.
     let squares = [trace, m[0][0], m[1][1], m[2][2]];

@@ -15,6 +15,7 @@ use sim::scenario::LoadedScenario;
 use sim::scenario_file::ScenarioFile;
 
 use super::RolloutError;
+use crate::gripper::GripperExpert;
 use crate::hand::{HandActor, HandPolicy, RandomHand, ScriptedHand};
 use crate::planner::Search;
 use crate::policy::{Briefed, Policy};
@@ -233,9 +234,14 @@ impl Settings {
     /// Who moves the hands of an environment.
     fn hand_policy(&self, env: &HandEnv) -> Result<Box<dyn Policy>, RolloutError> {
         let policy: Box<dyn HandPolicy + Send> = match self.policy {
-            PolicyChoice::Scripted => Box::new(ScriptedHand::new(env).ok_or_else(|| {
-                RolloutError::Unsuited(format!("{} has no script", env.task().name()))
-            })?),
+            PolicyChoice::Scripted => match (ScriptedHand::new(env), GripperExpert::new(env)) {
+                (Some(hand), _) => Box::new(hand),
+                (None, Some(gripper)) => Box::new(gripper),
+                (None, None) => {
+                    let name = env.task().name();
+                    return Err(RolloutError::Unsuited(format!("{name} has no script")));
+                }
+            },
             PolicyChoice::Random { .. } | PolicyChoice::Planner { .. } => {
                 Box::new(RandomHand::of(env))
             }

@@ -17,6 +17,10 @@ pub struct Body {
     pub tips: Vec<String>,
     /// A joint that moves the palm: what touches the links that it moves, up to where the fingers begin, touches the palm.
     pub palm: String,
+    /// Actuators that one number of an action moves, by the beginning of their names: the two fingers of a gripper.
+    pub together: Option<String>,
+    /// Whether its drives carry its weight: a control of 0 holds it where it is.
+    pub floats: bool,
 }
 
 impl Body {
@@ -44,13 +48,41 @@ impl Body {
         Self::own(::hand::ROBOT_HAND, "robot.toml", tips, "wrist_flexion")
     }
 
-    fn own(text: &str, file: &str, tips: [&str; 5], palm: &str) -> Result<Self, HandError> {
+    /// A floating gripper: velocities of the palm along x, y, z in m/s, and the grip from -1 (open) to 1 (close).
+    ///
+    /// # Errors
+    /// Never, as long as the program's own model file is sound.
+    pub fn gripper() -> Result<Self, HandError> {
+        let tips = ["left_tip", "right_tip"];
+        Ok(Self {
+            together: Some("grip".to_owned()),
+            floats: true,
+            ..Self::own(::hand::GRIPPER, "gripper.toml", tips, "z")?
+        })
+    }
+
+    /// A point mass on a plane: forces along x and y in newtons.
+    ///
+    /// # Errors
+    /// Never, as long as the program's own model file is sound.
+    pub fn point() -> Result<Self, HandError> {
+        Self::own(::hand::POINT, "point.toml", ["point"], "y")
+    }
+
+    fn own<const N: usize>(
+        text: &str,
+        file: &str,
+        tips: [&str; N],
+        palm: &str,
+    ) -> Result<Self, HandError> {
         let model = model::load_text(text, file);
         Ok(Self {
             model: model.map_err(|error| HandError::Model(error.to_string()))?,
             parameters: ParameterSet::Calibrated,
             tips: tips.map(str::to_owned).to_vec(),
             palm: palm.to_owned(),
+            together: None,
+            floats: false,
         })
     }
 }

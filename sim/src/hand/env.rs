@@ -92,7 +92,8 @@ pub struct HandEnv {
     frame_skip: usize,
     max_steps: u32,
     threads: usize,
-    controls: Vec<Range>,
+    drives: Vec<Drive>,
+    n_actions: usize,
     layout: Layout,
     worlds: Worlds,
     lanes: Vec<Lane>,
@@ -119,6 +120,16 @@ struct Lane {
     running: bool,
     /// Whether it takes part in the step being made.
     acts: bool,
+}
+
+/// An actuator, and what moves it.
+#[derive(Clone, Copy, Debug)]
+struct Drive {
+    /// Which number of an action.
+    number: usize,
+    range: Range,
+    /// The control with which it carries what hangs on it; what the action says is added.
+    at_rest: f32,
 }
 
 /// What a number of an action is to an actuator.
@@ -196,7 +207,7 @@ impl HandEnv {
         };
         let layout = Layout::new(sizes);
         let branches = branches(&setting, &body, &worlds)?;
-        let controls = controls(&setting, config.actions);
+        let drives = drives(&setting, &body, config.actions);
         let (n, n_terms) = (n_worlds, task.terms().len());
         let drawn_by = digest(&body, &*task, &config);
         let digest = with_solver(&drawn_by, config.solver);
@@ -225,7 +236,12 @@ impl HandEnv {
             truncated: vec![false; n],
             succeeded: vec![false; n],
             diverged: vec![false; n],
-            controls,
+            n_actions: drives
+                .iter()
+                .map(|drive| drive.number + 1)
+                .max()
+                .unwrap_or(0),
+            drives,
             layout,
             worlds,
             setting,
@@ -247,7 +263,16 @@ impl HandEnv {
 
     /// Numbers in one world's action: muscles, then motors, in the order of the model.
     pub fn n_actions(&self) -> usize {
-        self.controls.len()
+        self.n_actions
+    }
+
+    /// Lowest and highest value of each number in an action (n_actions).
+    pub fn action_bounds(&self) -> Vec<[f32; 2]> {
+        let mut bounds = vec![[0.0; 2]; self.n_actions];
+        for drive in &self.drives {
+            bounds[drive.number] = drive.range.bounds();
+        }
+        bounds
     }
 
     /// Numbers in one world's observation.
@@ -311,7 +336,7 @@ impl HandEnv {
             });
         }
         self.worlds.set_state(lane, &state)?;
-        let still = std::iter::repeat_n(0.0, self.controls.len());
+        let still = self.drives.iter().map(|drive| drive.at_rest);
         self.worlds.control(lane, still);
         self.worlds.look(lane);
         self.lanes[lane] = Lane {
@@ -337,12 +362,12 @@ impl HandEnv {
     /// # Errors
     /// When there are not as many numbers; then nothing is done.
     pub fn step_flat(&mut self, actions: &[f32]) -> Result<(), HandError> {
-        let expected = self.lanes.len() * self.controls.len();
+        let expected = self.lanes.len() * self.n_actions;
         if actions.len() != expected {
             let found = actions.len();
             return Err(HandError::Actions { found, expected });
         }
-        let n = self.controls.len();
+        let n = self.n_actions;
         for lane in 0..self.lanes.len() {
             let running = self.lanes[lane].running;
             self.lanes[lane].acts = running;
@@ -455,9 +480,8 @@ impl HandEnv {
 
     /// What the actuators of a world are told until they are told something else.
     fn control(&mut self, lane: usize, action: &[f32]) {
-        let controls = self.controls.iter().zip(action);
-        self.worlds
-            .control(lane, controls.map(|(range, x)| range.control(*x)));
+        let told = |drive: &Drive| drive.at_rest + drive.range.control(action[drive.number]);
+        self.worlds.control(lane, self.drives.iter().map(told));
     }
 
     /// Steps the worlds that act, and judges what came of it.
@@ -565,7 +589,7 @@ impl HandEnv {
         let Action::Array(numbers) = action else {
             return Err("an action of a hand is a list of numbers".to_owned());
         };
-        let (found, expected) = (numbers.len(), self.controls.len());
+        let (found, expected) = (numbers.len(), self.n_actions);
         if found != expected {
             return Err(format!(
                 "the action has {found} numbers, expected {expected}"
@@ -589,12 +613,12 @@ impl VectorEnv for HandEnv {
     }
 
     fn action_space(&self) -> Space {
-        let bounds = self.controls.iter().map(|range| range.bounds());
+        let bounds = self.drives.iter().map(|drive| drive.range.bounds());
         let [low, high] = bounds.fold([f32::MAX, f32::MIN], |[low, high], [l, h]| {
             [low.min(l), high.max(h)]
         });
         Space::Box {
-            shape: vec![self.controls.len()],
+            shape: vec![self.n_actions],
             low,
             high,
         }
@@ -722,14 +746,12 @@ impl Range {
 }
 
 /// What the numbers of an action are: muscles, motors that apply a force, motors that hold a place.
-fn controls(setting: &Setting, actions: Actions) -> Vec<Range> {
+fn drives(setting: &Setting, body: &Body, actions: Actions) -> Vec<Drive> {
     let model = &setting.model;
     let muscle = match actions {
         Actions::Excitation => Range::Excitation,
         Actions::Logistic => Range::LogisticExcitation,
     };
-    let motors = model.torque.iter().map(|t| t.control);
-    let motors = motors.chain(model.position.iter().map(|p| p.control));
     let motor = |control: Option<[f64; 2]>| {
         let [low, high] = control.unwrap_or([-1.0, 1.0]).map(|x| x as f32);
         match actions {
@@ -737,9 +759,66 @@ fn controls(setting: &Setting, actions: Actions) -> Vec<Range> {
             Actions::Logistic => Range::SpreadControl { low, high },
         }
     };
-    std::iter::repeat_n(muscle, model.muscle.len())
-        .chain(motors.map(motor))
-        .collect()
+    let muscles = model.muscle.iter().map(|m| (&m.name, muscle, 0.0));
+    let torques = model.torque.iter().map(|t| {
+        let carries = if body.floats { weight(model, t) } else { 0.0 };
+        (&t.name, motor(t.control), carries)
+    });
+    let positions = model.position.iter();
+    let positions = positions.map(|p| (&p.name, motor(p.control), 0.0));
+    let mut drives: Vec<Drive> = Vec::new();
+    let mut shared = None;
+    let mut next = 0;
+    for (name, range, at_rest) in muscles.chain(torques).chain(positions) {
+        let together = body.together.as_ref();
+        let shares = together.is_some_and(|start| name.starts_with(start.as_str()));
+        let number = match shared {
+            Some(number) if shares => number,
+            _ => {
+                next += 1;
+                next - 1
+            }
+        };
+        if shares {
+            shared = Some(number);
+        }
+        drives.push(Drive {
+            number,
+            range,
+            at_rest,
+        });
+    }
+    drives
+}
+
+/// The control with which a motor of a slide carries all that the slide moves; 0 for one that turns. The slide's axis is taken
+/// to be turned as the world is.
+fn weight(model: &model::Model, motor: &model::Torque) -> f32 {
+    let joint = model.joint.iter().find(|j| j.name == motor.joint);
+    let Some(joint) = joint.filter(|j| j.kind == model::JointKind::Slide) else {
+        return 0.0;
+    };
+    let mut hangs = vec![joint.body.as_str()];
+    // Bodies may stand in any order: each round finds the next ones down.
+    for _ in &model.body {
+        let below = |b: &&model::Body| {
+            hangs.contains(&b.parent.as_str()) && !hangs.contains(&b.name.as_str())
+        };
+        let found: Vec<&str> = model
+            .body
+            .iter()
+            .filter(below)
+            .map(|b| b.name.as_str())
+            .collect();
+        hangs.extend(found);
+    }
+    let moved = model
+        .body
+        .iter()
+        .filter(|b| hangs.contains(&b.name.as_str()));
+    let mass: f64 = moved.filter_map(|b| Some(b.inertial.as_ref()?.mass)).sum();
+    let along: f64 = (0..3).map(|i| joint.axis[i] * model.gravity[i]).sum();
+    (-mass * along / motor.gear) as f32
 }
 
 /// The branches that fingers and palm are, for touch.

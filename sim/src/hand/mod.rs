@@ -23,6 +23,7 @@ mod body;
 mod env;
 mod observation;
 pub mod scenario;
+pub mod sight;
 pub mod task;
 #[cfg(test)]
 mod tests;

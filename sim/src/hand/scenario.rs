@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::task::{Hold, Key, Pose, Reach, Reorient, Task};
+use super::task::{Front, Hold, Key, Place, Point, Pose, Reach, Reorient, Task};
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::problem::{InputError, Problem};
-use crate::scenario::types::{HandModel, HandParameters};
+use crate::scenario::types::HandParameters;
 
 /// The only format version so far.
 pub const SCHEMA: &str = "habitus.hand_task/1";
@@ -37,8 +37,8 @@ pub struct HandTask {
     /// Kept apart for evaluation: `rollout` records it, training data leaves it out.
     #[serde(default)]
     pub evaluation_only: bool,
-    /// Which hand.
-    pub hand: HandModel,
+    /// Which hand, or what does a hand's work.
+    pub hand: BodyChoice,
     /// Which length ranges its muscles have.
     #[serde(default)]
     pub parameters: HandParameters,
@@ -60,6 +60,35 @@ fn usual_frame_skip() -> Spanned<u16> {
     Spanned::new(0..0, Config::default().frame_skip as u16)
 }
 
+/// What tasks are done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyChoice {
+    /// 23 joints, 39 muscles.
+    Myohand,
+    /// 24 joints, each with a motor.
+    Robot,
+    /// Two fingers on a palm that floats.
+    Gripper,
+    /// A point mass on a plane.
+    Point,
+}
+
+impl BodyChoice {
+    /// The body.
+    ///
+    /// # Errors
+    /// Never, as long as the program's own model files are sound.
+    pub fn body(self) -> Result<Body, HandError> {
+        match self {
+            Self::Myohand => Body::myohand(),
+            Self::Robot => Body::robot(),
+            Self::Gripper => Body::gripper(),
+            Self::Point => Body::point(),
+        }
+    }
+}
+
 /// A task and its configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -74,6 +103,12 @@ pub enum TaskChoice {
     Key(Key),
     /// A cube in the palm turned as given.
     Reorient(Reorient),
+    /// A point mass at a given place.
+    Point(Point),
+    /// A thing carried to a given place by a gripper.
+    Place(Place),
+    /// The front of a piece of furniture opened or closed by a gripper.
+    Front(Front),
 }
 
 impl TaskChoice {
@@ -89,6 +124,9 @@ impl TaskChoice {
             Self::Hold(task) => Box::new(task),
             Self::Key(task) => Box::new(task),
             Self::Reorient(task) => Box::new(task),
+            Self::Point(task) => Box::new(task),
+            Self::Place(task) => Box::new(task),
+            Self::Front(task) => Box::new(task),
         }
     }
 }
@@ -149,10 +187,7 @@ impl HandScenario {
         } = &self.hand_task;
         let body = Body {
             parameters: (*parameters).into(),
-            ..match hand {
-                HandModel::Myohand => Body::myohand(),
-                HandModel::Robot => Body::robot(),
-            }?
+            ..hand.body()?
         };
         let config = Config {
             actions: *actions,

@@ -14,16 +14,22 @@ use crate::recorder::Recorder;
 /// A task, a hand, and what steps them.
 type Row = (&'static str, Body, Solver);
 
-/// Every task with MyoHand, and those that any hand can do with the robot hand, over both solvers.
+/// Every task of hands with MyoHand, those that any hand can do with the robot hand, and those of gripper and point, over both
+/// solvers.
 fn rows() -> Vec<Row> {
     let myohand = Body::myohand().unwrap();
     let robot = Body::robot().unwrap();
+    let gripper = Body::gripper().unwrap();
+    let point = Body::point().unwrap();
     let of = |solver: Solver| {
         let mut rows: Vec<Row> = names()
             .into_iter()
             .map(|name| (name, myohand.clone(), solver))
             .collect();
         rows.extend(["hand/pose", "hand/reach"].map(|name| (name, robot.clone(), solver)));
+        let gripped = ["gripper/place", "gripper/front"];
+        rows.extend(gripped.map(|name| (name, gripper.clone(), solver)));
+        rows.push(("point/reach", point.clone(), solver));
         rows
     };
     BOTH.into_iter().flat_map(of).collect()

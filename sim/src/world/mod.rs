@@ -32,7 +32,7 @@ pub use agreement::{Agreement, Reading, Tally, agreement, carry_out};
 pub use arm::HandState;
 pub use measure::REACH;
 pub use motion::{Drawn, Frame, Mover, Placed};
-pub use shape::{ClassPart, solids};
+pub use shape::{ClassPart, Motion, front_motion, solids};
 pub use verbs::{Execution, Failure};
 
 use libm::{cosf, sinf};

@@ -110,17 +110,28 @@ impl Solid {
     }
 }
 
-/// How a front moves as its openness goes from 0 to 1.
+/// How a front moves as its openness goes from 0 to 1, in the class frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Motion {
-    /// Turns about an axis through `origin`.
+pub enum Motion {
+    /// Turns about an axis.
     Hinge {
+        /// A point of the axis, meters.
         origin: [f32; 3],
+        /// Its direction, of length 1.
         axis: [f32; 3],
+        /// Radians when it is open.
         angle: f32,
     },
-    /// Slides along `by`.
-    Slide { by: [f32; 3] },
+    /// Slides.
+    Slide {
+        /// Meters when it is open.
+        by: [f32; 3],
+    },
+}
+
+/// How the front of a class moves, if it has one.
+pub fn front_motion(class: &Class) -> Option<Motion> {
+    form(class).front.map(|front| front.motion)
 }
 
 impl Motion {

@@ -15,11 +15,14 @@ use episode::store::Store;
 use episode::{Episode, Value};
 use serde_json::json;
 use sim::env::Fidelity;
+use sim::hand::sight::Context;
 use sim::scenario::LoadedScenario;
 use sim::scenario_file::ScenarioFile;
+use trainers::evaluation::comparison::{self, Plan};
 use trainers::evaluation::language::{self, Figures, Items, Measured};
 use trainers::evaluation::report::{Model, Report, read_curve};
 use trainers::evaluation::statistics::{self, Estimate};
+use trainers::evaluation::suites;
 use trainers::nn::{Llama, Precision, Tokenizer, init_torch, load_model};
 use trainers::{cache, checkpoint};
 
@@ -43,6 +46,77 @@ enum Command {
     ///       --stores stores/plans stores/exploration stores/evaluation --out runs/report
     #[command(verbatim_doc_comment)]
     Language(Language),
+    /// What pretraining an encoder of images is worth: objectives beside each other, and their controls
+    ///
+    /// Collects scripted demonstrations, pretrains an encoder with each objective, freezes it, finetunes a policy on a few
+    /// demonstrations of one goal, rolls it out. Writes table.md and figures.json; what is pretrained is kept, and the same
+    /// command goes on where it stopped.
+    ///
+    /// Example:
+    ///   habitus evaluate representation --suite point --out runs/point
+    #[command(verbatim_doc_comment)]
+    Representation(Representation),
+}
+
+#[derive(clap::Args)]
+struct Representation {
+    /// Which tasks: point or place
+    #[arg(long)]
+    suite: String,
+    /// Folder for the results; it is created
+    #[arg(long)]
+    out: PathBuf,
+    /// Whether pictures show the goal
+    #[arg(long, value_enum, default_value_t = Shown::Latent)]
+    context: Shown,
+    /// Objectives to pretrain with, separated by commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "inverse_dynamics,behavior_cloning,explicit_forward,implicit_forward,static_contrastive"
+    )]
+    objectives: Vec<String>,
+    /// Episodes of the pretraining corpus; by default the suite's largest
+    #[arg(long)]
+    episodes: Option<u64>,
+    /// Numbers of demonstrations to finetune on, separated by commas; by default the suite's two smallest
+    #[arg(long, value_delimiter = ',')]
+    demonstrations: Option<Vec<u64>>,
+    /// Seeds of finetuning, each with a goal of its own
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Rollouts of each policy
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    rollouts: u64,
+    /// The encoder: small (48 pixels), paper_84 or paper_120
+    #[arg(long, default_value = "small")]
+    encoder: String,
+    /// Steps of pretraining
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+    /// Pairs of frames of a step
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..))]
+    batch: u64,
+    /// Steps of finetuning
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    finetuning: u64,
+    /// Steps of finetuning from scratch: each passes through the encoder
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    scratch: u64,
+    /// Seeds everything
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Shown {
+    /// Nobody sees what is wanted
+    Latent,
+    /// A marker shows it
+    Visible,
 }
 
 #[derive(clap::Args)]
@@ -105,10 +179,14 @@ enum FidelityArgument {
 }
 
 fn main() -> ExitCode {
-    let Command::Language(arguments) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     // Several models at once instead of several threads for one: a small model gains more from it.
     init_torch(1);
-    match evaluate(&arguments) {
+    let done = match &command {
+        Command::Language(arguments) => evaluate(arguments),
+        Command::Representation(arguments) => representation(arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Input(error)) => {
             eprintln!("habitus evaluate: {error:#}");
@@ -129,6 +207,66 @@ const SHOWN: usize = 150;
 enum Failure {
     Input(anyhow::Error),
     Other(anyhow::Error),
+}
+
+fn representation(arguments: &Representation) -> Result<(), Failure> {
+    let suite = suites::suite(&arguments.suite).ok_or_else(|| {
+        let names: Vec<&str> = suites::SUITES.iter().map(|suite| suite.name).collect();
+        Failure::Input(anyhow!(
+            "--suite: expected one of {}, found \"{}\"",
+            names.join(", "),
+            arguments.suite
+        ))
+    })?;
+    let plan = Plan {
+        suite: suite.name.to_owned(),
+        context: match arguments.context {
+            Shown::Latent => Context::Latent,
+            Shown::Visible => Context::Visible,
+        },
+        objectives: arguments.objectives.clone(),
+        episodes: arguments.episodes.unwrap_or(suite.corpora[2]),
+        demonstrations: arguments
+            .demonstrations
+            .clone()
+            .unwrap_or_else(|| suite.demonstrations[..2].to_vec()),
+        seeds: arguments.seeds,
+        rollouts: arguments.rollouts,
+        encoder: arguments.encoder.clone(),
+        pretraining: [arguments.steps, arguments.batch],
+        finetuning: arguments.finetuning,
+        scratch: arguments.scratch,
+        seed: arguments.seed,
+    };
+    let out = &arguments.out;
+    fs::create_dir_all(out)
+        .with_context(|| out.display().to_string())
+        .map_err(Failure::Input)?;
+    let start = std::time::Instant::now();
+    let mut tell = |what: String| eprintln!("{:>6.0} s  {what}", start.elapsed().as_secs_f64());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let found = comparison::compare(&plan, suite, out, &stop, &mut tell).map_err(|error| {
+        let code = error.exit_code();
+        let error = anyhow!("{error}");
+        if code == 2 {
+            Failure::Input(error)
+        } else {
+            Failure::Other(error)
+        }
+    })?;
+    let table = found.table();
+    let figures = serde_json::to_string_pretty(&found).map_err(|e| Failure::Other(e.into()))?;
+    for (name, text) in [("table.md", &table), ("figures.json", &figures)] {
+        fs::write(out.join(name), text)
+            .with_context(|| out.join(name).display().to_string())
+            .map_err(Failure::Other)?;
+    }
+    if arguments.json {
+        println!("{}", json!(found));
+    } else {
+        println!("{table}");
+    }
+    Ok(())
 }
 
 fn evaluate(arguments: &Language) -> Result<(), Failure> {

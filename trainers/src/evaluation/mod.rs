@@ -2,11 +2,14 @@
 //! the report that shows them.
 //!
 //! Every figure has its n and a 95 % interval, every model is measured on the same items, and the base model is
-//! measured first, without and with solved examples before each item. Nothing here trains.
+//! measured first, without and with solved examples before each item. A [`comparison`] of encoders trains what it compares, by
+//! the recipe; nothing else here trains.
 
+pub mod comparison;
 pub mod floor_plan;
 pub mod language;
 pub mod plans;
 pub mod report;
 pub mod representation;
 pub mod statistics;
+pub mod suites;

@@ -415,6 +415,18 @@ impl FrozenEncoder {
         Ok(frozen)
     }
 
+    /// The same encoder once more.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    pub fn copy(&self) -> Result<Self, ModelError> {
+        let device = self.parameters.device();
+        let mut copy = Self::random(self.config(), Precision::Auto, 0, device)?;
+        copy.encoder.kind = self.encoder.kind;
+        copy.parameters.set_values(self.parameters.values())?;
+        Ok(copy)
+    }
+
     /// A safetensors file: PyTorch's names and layouts, the encoder's shape as JSON in the metadata.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.parameters

@@ -361,6 +361,12 @@ pub fn pretrain(
         }
     }
 
+    if state.step == steps_before {
+        // Nothing was left to do: what was measured at the end is measured again.
+        let z = monitor(config, &networks.encoder, &parameters, transitions)?;
+        let size = config.encoder.embedding() as usize;
+        (rank, alpha) = (rank_me(&z, size)?, alpha_req(&z, size)?);
+    }
     let named = written.filter(|folder| folder.ends_with(format!("step_{}", state.step)));
     let checkpoint = match named {
         Some(folder) => folder,

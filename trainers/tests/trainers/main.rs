@@ -10,4 +10,5 @@ mod nn;
 mod objectives;
 mod representation;
 mod representation_theory;
+mod suites;
 mod tiny;

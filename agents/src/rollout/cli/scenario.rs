@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 use serde::Serialize;
 use sim::hand::scenario as hand_task;
-use sim::scenario::types::HandModel;
+use sim::hand::scenario::BodyChoice;
 use sim::scenario::{self, LoadedScenario};
 use sim::scenario_file::ScenarioFile;
 
@@ -154,7 +154,7 @@ enum Kind {
         goals: usize,
     },
     Hand {
-        hand: HandModel,
+        hand: BodyChoice,
         task: &'static str,
     },
 }

@@ -7,8 +7,11 @@
 //! | `hand/hold` | an object at a given place above the palm | `myoHandObjHoldRandom-v0` |
 //! | `hand/key` | a key turned by a given angle | `myoHandKeyTurnRandom-v0` |
 //! | `hand/reorient` | a cube in the palm turned as given | `myoHandReorient8-v0`, `myoChallengeDieReorientP1-v0` |
+//! | `point/reach` | a point mass at a given place | |
+//! | `gripper/place` | a thing carried to a given place by a gripper | |
+//! | `gripper/front` | a door, drawer or lid of the household's furniture opened or closed by a gripper | |
 //!
-//! All differ from MyoSuite (2.12.2) in this: the target is drawn once, when an episode starts, never again within it; it is
+//! Those of hands differ from MyoSuite (2.12.2) in this: the target is drawn once, when an episode starts, never again within it; it is
 //! part of the observation, as is the share of the episode that has passed; velocities are seen per second, not per action;
 //! what is seen is the state that the step led to; success ends nothing, it is told with every step; worlds that are stepped
 //! together share one scene, so that sizes and masses do not vary from episode to episode, places and angles do.
@@ -17,8 +20,11 @@
 //! above, in [`names`] and in [`named`], from which the conformance tests take it; a scripted baseline beside the others, with
 //! its margin over chance.
 
+mod front;
 mod hold;
 mod key;
+mod place;
+mod point;
 mod pose;
 mod reach;
 mod reorient;
@@ -30,8 +36,11 @@ use ::hand::scene::{Options, Scene};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
+pub use front::{Front, Handle};
 pub use hold::{Hold, HoldWeights};
 pub use key::{Key, KeyWeights};
+pub use place::Place;
+pub use point::Point;
 pub use pose::{Pose, PoseWeights};
 pub use reach::{Reach, ReachWeights};
 pub use reorient::{Reorient, ReorientWeights};
@@ -95,7 +104,7 @@ pub struct Verdict {
     pub terminated: bool,
 }
 
-/// Names of all tasks, as in the table above.
+/// Names of all tasks of hands, as in the table above.
 pub fn names() -> [&'static str; 5] {
     [
         "hand/pose",
@@ -114,6 +123,9 @@ pub fn named(name: &str) -> Option<Box<dyn Task>> {
         "hand/hold" => Box::new(Hold::default()),
         "hand/key" => Box::new(Key::default()),
         "hand/reorient" => Box::new(Reorient::default()),
+        "point/reach" => Box::new(Point::default()),
+        "gripper/place" => Box::new(Place::default()),
+        "gripper/front" => Box::new(Front::default()),
         _ => return None,
     })
 }

@@ -1,0 +1,209 @@
+//! What a camera sees of a hand at its task: drawn from an observation alone, so that stores keep states and pictures are made
+//! again at any time.
+
+use ::hand::kernel::{Kernel, LinkShape};
+use ::hand::model::ShapeKind;
+use ::hand::scene::Primitive;
+use ::hand::turns::{apply, product, quat_of};
+
+use super::{HandEnv, Seen};
+use crate::camera::{self, Camera, Light, Material, Solid, Texture};
+use crate::catalogue::Catalogue;
+
+/// Colors of bodies by the beginnings of their names; others are [`SKIN`]. sRGB.
+const COLORS: [(&str, [f32; 3]); 6] = [
+    ("piece", [0.80, 0.74, 0.62]),
+    ("front", [0.62, 0.50, 0.38]),
+    ("finger", [0.15, 0.15, 0.17]),
+    ("palm", [0.35, 0.36, 0.40]),
+    ("point", [0.20, 0.35, 0.85]),
+    ("key", [0.80, 0.65, 0.20]),
+];
+const SKIN: [f32; 3] = [0.90, 0.75, 0.60];
+const WOOD: [f32; 3] = [0.66, 0.52, 0.36];
+const FLOOR: [f32; 3] = [0.62, 0.64, 0.62];
+const MARK: [f32; 3] = [0.95, 0.10, 0.25];
+/// Radius of the marker of a target, meters.
+const MARK_RADIUS: f32 = 0.025;
+
+/// Draws observations of one task.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    kernel: Kernel,
+    shapes: Vec<(LinkShape, [f32; 3])>,
+    /// What never moves.
+    still: Vec<Solid>,
+    object: Vec<Solid>,
+    task: &'static str,
+}
+
+/// Whether the target is to be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Context {
+    /// Who looks does not know what is wanted.
+    #[default]
+    Latent,
+    /// A marker shows where something shall be.
+    Visible,
+}
+
+impl Sight {
+    /// For the worlds of an environment.
+    pub fn of(env: &HandEnv) -> Self {
+        let setting = env.setting();
+        let scene = env.scene();
+        let kernel = setting.kernel.clone();
+        // Links are the bodies that move, in the order of the model; the color is that of the joint's body.
+        let color_of = |link: usize| {
+            let joint = kernel.links()[link].joints.last().copied();
+            let body = joint.map(|j| setting.model.joint[j].body.clone());
+            let body = body.unwrap_or_default();
+            let found = COLORS.iter().find(|(name, _)| body.starts_with(name));
+            found.map_or(SKIN, |(_, color)| *color)
+        };
+        let shapes = kernel.shapes().into_iter();
+        let shapes = shapes.map(|s| (s.clone(), color_of(s.link))).collect();
+        let mut still = vec![Solid {
+            shape: camera::Shape::Plane,
+            position: [0.0, 0.0, if scene.fixed.is_empty() { 0.0 } else { -0.06 }],
+            material: Material {
+                texture: Texture::Checker {
+                    size: 0.5,
+                    color: FLOOR.map(|x| 0.9 * x),
+                },
+                ..Material::plain(FLOOR)
+            },
+            id: 1,
+            ..Solid::default()
+        }];
+        still.extend(
+            scene
+                .fixed
+                .iter()
+                .filter_map(|fixed| primitive(fixed, WOOD, 2)),
+        );
+        let catalogue = Catalogue::standard();
+        let color = |name: &str| {
+            let class = catalogue.find(name).map(|id| catalogue.class(id).color);
+            class.unwrap_or([0.30, 0.55, 0.80])
+        };
+        let objects = scene.objects.first().into_iter();
+        let object = objects.flat_map(|object| {
+            let color = color(&object.name);
+            object
+                .shapes
+                .iter()
+                .filter_map(move |s| primitive(s, color, 3))
+        });
+        Self {
+            shapes,
+            still,
+            object: object.collect(),
+            task: env.task().name(),
+            kernel,
+        }
+    }
+
+    /// Fills a scene with what is there; nothing of what it was stays.
+    pub fn draw(&self, seen: &Seen<'_>, context: Context, scene: &mut camera::Scene) {
+        scene.solids.clear();
+        scene.light = Light {
+            shadows: false,
+            ..Light::default()
+        };
+        scene.solids.extend_from_slice(&self.still);
+        let angles = seen.joint_angles.iter().chain(seen.hinge_angles);
+        let mut qpos: Vec<f64> = angles.map(|x| f64::from(*x)).collect();
+        qpos.resize(self.kernel.joints().len(), 0.0);
+        let poses = self.kernel.link_poses(&qpos);
+        for (shape, color) in &self.shapes {
+            let pose = &poses[shape.link];
+            let pos = apply(&pose.turn, shape.pos);
+            let [w, x, y, z] = quat_of(&product(&pose.turn, &shape.turn));
+            let Some(form) = form(shape.kind, shape.size) else {
+                continue;
+            };
+            scene.solids.push(Solid {
+                shape: form,
+                position: [0, 1, 2].map(|i| (pose.pos[i] + pos[i]) as f32),
+                rotation: [x, y, z, w].map(|x| x as f32),
+                material: Material::plain(*color),
+                id: 4 + shape.link as u16,
+                ..Solid::default()
+            });
+        }
+        if let [x, y, z, w, i, j, k] = *seen.object_pose {
+            for solid in &self.object {
+                // Objects of tasks are one shape in their middle, turned as the object is.
+                scene.solids.push(Solid {
+                    position: [x, y, z],
+                    rotation: [i, j, k, w],
+                    ..solid.clone()
+                });
+            }
+        }
+        if let (Context::Visible, Some(position)) = (context, self.mark(seen)) {
+            scene.solids.push(Solid {
+                shape: camera::Shape::Sphere {
+                    radius: MARK_RADIUS,
+                },
+                position,
+                material: Material::plain(MARK),
+                id: 3 + u16::MAX / 2,
+                casts_shadow: false,
+                ..Solid::default()
+            });
+        }
+    }
+
+    /// Where the marker of the target is, if the task has a place to mark.
+    fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
+        match (self.task, seen.target) {
+            ("point/reach", &[x, y]) => Some([x, y, 0.0]),
+            (_, &[x, y, z]) => Some([x, y, z]),
+            _ => None,
+        }
+    }
+}
+
+/// The camera from which a task is usually seen, square, with sides of `size` pixels.
+pub fn usual_camera(task: &str, size: usize) -> Camera {
+    let (position, target, fovy) = match task {
+        "point/reach" => ([0.0, 0.0, 1.2], [0.0, 0.0, 0.0], 0.65),
+        "gripper/place" => ([0.75, -0.55, 1.45], [0.0, 0.0, 0.85], 0.75),
+        "gripper/front" => ([1.1, -0.9, 1.5], [-0.15, -0.1, 0.6], 0.85),
+        _ => ([0.45, -1.0, 1.85], [-0.2, -0.4, 1.4], 0.5),
+    };
+    Camera::look_at(position, target, fovy, size, size)
+}
+
+fn form(kind: ShapeKind, size: [f64; 3]) -> Option<camera::Shape> {
+    let [a, b, c] = size.map(|x| x as f32);
+    Some(match kind {
+        ShapeKind::Sphere => camera::Shape::Sphere { radius: a },
+        ShapeKind::Capsule => camera::Shape::Capsule {
+            radius: a,
+            half_length: b,
+        },
+        ShapeKind::Cylinder => camera::Shape::Cylinder {
+            radius: a,
+            half_length: b,
+        },
+        ShapeKind::Box => camera::Shape::Box { half: [a, b, c] },
+        ShapeKind::Ellipsoid => camera::Shape::Ellipsoid { half: [a, b, c] },
+        ShapeKind::Plane => return None,
+    })
+}
+
+fn primitive(primitive: &Primitive, color: [f32; 3], id: u16) -> Option<Solid> {
+    let [w, x, y, z] = primitive.quat.map(|x| x as f32);
+    Some(Solid {
+        shape: form(primitive.kind, primitive.size)?,
+        position: primitive.pos.map(|x| x as f32),
+        rotation: [x, y, z, w],
+        material: Material::plain(color),
+        id,
+        ..Solid::default()
+    })
+}

@@ -1,0 +1,366 @@
+//! Suites of manipulation tasks for representation learning: corpora of scripted demonstrations made into pictures, and worlds
+//! that a policy acts in by what it sees.
+//!
+//! The roles are those of Brandfonbrener et al. (2023, arXiv:2305.16985, section 4): a pretraining corpus in which each episode
+//! has a goal of its own, a few demonstrations of one goal to finetune on, rollouts toward that goal. With the context latent,
+//! nobody sees the goal. Episodes go through the same recorder as all others; pictures are drawn from their observations.
+
+use std::borrow::Cow;
+
+use agents::rollout::{MaxSteps, PolicyChoice, Settings, Worker};
+use dataset::transitions::{Buffer, Observations, Transitions, TransitionsError};
+use episode::{Action, Episode};
+use rand::RngExt as _;
+use sim::camera::{Camera, Pictures, Renderer, Scene};
+use sim::env::Fidelity;
+use sim::hand::sight::{Context, Sight, usual_camera};
+use sim::hand::{HandEnv, HandScenario, Seen};
+use sim::random::episode_rng;
+use sim::scenario_file::ScenarioFile;
+
+use crate::recipes::representation::Worlds;
+
+/// A suite: one task with a goal that changes from episode to episode.
+#[derive(Clone, Copy, Debug)]
+pub struct Suite {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is about.
+    pub about: &'static str,
+    /// Episodes of the pretraining corpora S, M, L.
+    pub corpora: [u64; 3],
+    /// Demonstrations to finetune on: S, M, L, XL.
+    pub demonstrations: [u64; 4],
+    /// What acts, and how many steps of physics an action takes.
+    body: (&'static str, u16),
+    /// The task's name in a scenario.
+    task: &'static str,
+    /// Lowest and highest place of a goal along each axis, meters.
+    goals: &'static [[f32; 2]],
+    /// The ground truth: what of an observation, brought to about [-1, 1].
+    state: fn(&Seen<'_>) -> Vec<f32>,
+}
+
+/// All suites.
+pub const SUITES: [Suite; 2] = [
+    Suite {
+        name: "point",
+        about: "a point mass goes to a hidden goal",
+        corpora: [10, 100, 1000],
+        demonstrations: [1, 2, 5, 10],
+        body: ("point", 10),
+        task: "point",
+        goals: &[[-0.29, 0.29], [-0.29, 0.29]],
+        state: |seen| seen.joint_angles.iter().map(|x| x / 0.3).collect(),
+    },
+    Suite {
+        name: "place",
+        about: "a gripper carries an apple to a hidden goal",
+        corpora: [10, 100, 1000],
+        demonstrations: [2, 5, 10, 20],
+        body: ("gripper", 25),
+        task: "place",
+        goals: &[[-0.2, 0.2], [-0.25, 0.25], [0.08, 0.2]],
+        state: |seen| {
+            let [x, y, z] = [0, 1, 2].map(|i| seen.object_pose[i]);
+            let palm = seen.joint_angles;
+            let gap = palm[3] + palm[4];
+            let place = |x: f32, y: f32, z: f32| [x / 0.3, y / 0.3, (z - 0.95) / 0.2];
+            let mut state = place(palm[0], palm[1], palm[2] - 0.08).to_vec();
+            state.push(gap / 0.05 - 1.0);
+            state.extend(place(x, y, z));
+            state
+        },
+    },
+];
+
+/// The suite of that name.
+pub fn suite(name: &str) -> Option<&'static Suite> {
+    SUITES.iter().find(|suite| suite.name == name)
+}
+
+/// What a corpus is made of.
+#[derive(Clone, Debug)]
+pub struct Corpus {
+    /// Its frames, actions in [-1, 1] and ground truth.
+    pub transitions: Transitions<'static>,
+    /// Episodes in it.
+    pub episodes: u64,
+    /// Episodes that were thrown away, because they did not succeed.
+    pub thrown: u64,
+}
+
+/// How a suite is seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// Rows and columns of a picture.
+    pub size: usize,
+    /// Whether the goal is marked.
+    pub context: Context,
+}
+
+impl Suite {
+    /// The suite's scenario: with a goal drawn for each episode, or the same in all.
+    ///
+    /// # Errors
+    /// Never, as long as the tables of this module are sound.
+    pub fn scenario(&self, goal: Option<&[f32]>) -> Result<HandScenario, String> {
+        let (body, frame_skip) = self.body;
+        let fixed = goal.map_or_else(String::new, |goal| format!("fixed_m = {goal:?}"));
+        let text = format!(
+            "schema = \"habitus.hand_task/1\"\nname = \"{}\"\nhand = \"{body}\"\nframe_skip = {frame_skip}\ntask.{} = {{ {fixed} }}\n",
+            self.name, self.task
+        );
+        HandScenario::load_text(&text, "suite.toml").map_err(|error| error.to_string())
+    }
+
+    /// The goal that is finetuned on with a seed.
+    pub fn goal(&self, seed: u64) -> Vec<f32> {
+        let mut rng = episode_rng(seed, self.name, 0, "goal");
+        let ranges = self.goals.iter();
+        ranges
+            .map(|[low, high]| low + (high - low) * rng.random::<f32>())
+            .collect()
+    }
+
+    /// The first `episodes` demonstrations of a scenario that succeed, as pictures.
+    ///
+    /// # Errors
+    /// In words, when an episode cannot be made or fewer than half of them succeed.
+    pub fn collect(
+        &self,
+        scenario: HandScenario,
+        seed: u64,
+        episodes: u64,
+        view: View,
+    ) -> Result<Corpus, String> {
+        let settings = Settings {
+            seed,
+            policy: PolicyChoice::Scripted,
+            fidelity: Fidelity::Physical,
+            max_steps: MaxSteps {
+                house: 1,
+                hand: None,
+            },
+        };
+        let env = scenario.env(1, None).map_err(|error| error.to_string())?;
+        let mut eye = Eye::new(self, &env, view);
+        let file = ScenarioFile::Hand(scenario.into());
+        let mut worker = Worker::new(&settings);
+        let mut frames = Frames::default();
+        let (mut kept, mut thrown) = (0, 0);
+        while kept < episodes {
+            let first = kept + thrown;
+            if thrown > episodes {
+                return Err(format!("only {kept} of {first} demonstrations succeed"));
+            }
+            let indices: Vec<u64> = (first..first + (episodes - kept).min(64)).collect();
+            let made = worker.record(&file, &indices).map_err(|e| e.to_string())?;
+            for episode in &made {
+                if episode.success {
+                    frames.add(&mut eye, episode)?;
+                    kept += 1;
+                } else {
+                    thrown += 1;
+                }
+            }
+        }
+        let transitions = frames.finish(view.size).map_err(|e| e.to_string())?;
+        Ok(Corpus {
+            transitions,
+            episodes: kept,
+            thrown,
+        })
+    }
+}
+
+/// Draws what is seen.
+struct Eye {
+    suite: Suite,
+    sight: Sight,
+    camera: Camera,
+    context: Context,
+    renderer: Renderer,
+    scene: Scene,
+    layout: sim::hand::Layout,
+    bounds: Vec<[f32; 2]>,
+}
+
+impl Eye {
+    fn new(suite: &Suite, env: &HandEnv, view: View) -> Self {
+        Self {
+            suite: *suite,
+            sight: Sight::of(env),
+            camera: usual_camera(env.task().name(), view.size),
+            context: view.context,
+            renderer: Renderer::new(),
+            scene: Scene::default(),
+            layout: env.layout().clone(),
+            bounds: env.action_bounds(),
+        }
+    }
+
+    /// Draws one world's observation into RGB (size × size × 3).
+    fn see(&mut self, observation: &[f32], rgb: &mut [u8]) -> Result<(), String> {
+        let seen = self.layout.seen(observation);
+        self.sight.draw(&seen, self.context, &mut self.scene);
+        let into = Pictures {
+            rgb: Some(rgb),
+            ..Pictures::default()
+        };
+        let drawn = self.renderer.draw(&self.scene, &self.camera, into);
+        drawn.map_err(|error| error.to_string())
+    }
+
+    /// The ground truth of one world's observation.
+    fn state(&self, observation: &[f32]) -> Vec<f32> {
+        (self.suite.state)(&self.layout.seen(observation))
+    }
+}
+
+/// Arrays of [`Transitions`] that episodes are added to.
+#[derive(Default)]
+struct Frames {
+    pixels: Vec<u8>,
+    actions: Vec<f32>,
+    states: Vec<f32>,
+    offsets: Vec<usize>,
+    sizes: [usize; 2],
+}
+
+impl Frames {
+    fn add(&mut self, eye: &mut Eye, episode: &Episode) -> Result<(), String> {
+        let picture = eye.camera.width * eye.camera.height * 3;
+        let after = episode.steps.iter().map(|step| &step.observation);
+        let observations = std::iter::once(&episode.first).chain(after);
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        let mut list = Vec::new();
+        for (t, observation) in observations.enumerate() {
+            eye.layout.list(observation, &mut list);
+            let at = self.pixels.len();
+            self.pixels.resize(at + picture, 0);
+            eye.see(&list, &mut self.pixels[at..])?;
+            let state = eye.state(&list);
+            self.sizes = [eye.bounds.len(), state.len()];
+            self.states.extend(state);
+            // Nobody reads what was done in the last frame.
+            match episode.steps.get(t).map(|step| &step.action) {
+                Some(Action::Array(numbers)) => {
+                    let numbers = numbers.iter().zip(&eye.bounds);
+                    let share = |(x, [low, high]): (&f32, &[f32; 2])| {
+                        2.0 * (x.clamp(*low, *high) - low) / (high - low) - 1.0
+                    };
+                    self.actions.extend(numbers.map(share));
+                }
+                _ => self.actions.extend(eye.bounds.iter().map(|_| 0.0)),
+            }
+        }
+        self.offsets.push(self.states.len() / self.sizes[1].max(1));
+        Ok(())
+    }
+
+    fn finish(self, size: usize) -> Result<Transitions<'static>, TransitionsError> {
+        let [action_size, state_size] = self.sizes;
+        Transitions::new(
+            Observations::Images {
+                pixels: Cow::Owned(self.pixels),
+                height: size,
+                width: size,
+            },
+            Cow::Owned(self.actions),
+            action_size,
+            Cow::Owned(self.states),
+            state_size,
+            self.offsets,
+        )
+    }
+}
+
+/// Worlds of a suite with one goal.
+pub struct SuiteWorlds {
+    env: HandEnv,
+    eye: Eye,
+    started: usize,
+    done: Vec<bool>,
+    actions: Vec<f32>,
+    horizon: usize,
+}
+
+impl SuiteWorlds {
+    /// `worlds` of them, side by side.
+    ///
+    /// # Errors
+    /// In words, when there is not enough memory.
+    pub fn new(
+        suite: &Suite,
+        scenario: &HandScenario,
+        view: View,
+        worlds: usize,
+    ) -> Result<Self, String> {
+        let env = scenario.env(worlds, None);
+        let env = env.map_err(|error| error.to_string())?;
+        Ok(Self {
+            eye: Eye::new(suite, &env, view),
+            horizon: env.task().max_steps() as usize,
+            actions: vec![0.0; worlds * env.n_actions()],
+            env,
+            started: 0,
+            done: Vec::new(),
+        })
+    }
+}
+
+impl Worlds for SuiteWorlds {
+    fn reset(&mut self, seeds: &[u64]) -> Result<(), String> {
+        for (lane, seed) in seeds.iter().enumerate() {
+            let started = self.env.reset_lane(lane, *seed, 0);
+            started.map_err(|error| error.to_string())?;
+        }
+        self.started = seeds.len();
+        self.done = vec![false; seeds.len()];
+        Ok(())
+    }
+
+    fn horizon(&self) -> usize {
+        self.horizon
+    }
+
+    fn observe(&mut self, observations: &mut Buffer, states: &mut [f32]) -> Result<(), String> {
+        let Buffer::Images(pixels) = observations else {
+            return Err("a suite is seen in pictures".to_owned());
+        };
+        let n = self.env.n_observations();
+        let picture = pixels.len() / self.started.max(1);
+        let size = states.len() / self.started.max(1);
+        for lane in 0..self.started {
+            let list = &self.env.observations()[lane * n..][..n];
+            // What is done is not looked at any more.
+            if !self.done[lane] {
+                self.eye
+                    .see(list, &mut pixels[lane * picture..][..picture])?;
+            }
+            states[lane * size..][..size].copy_from_slice(&self.eye.state(list));
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, actions: &[f32]) -> Result<(), String> {
+        let bounds = &self.eye.bounds;
+        for (i, (to, x)) in self.actions.iter_mut().zip(actions).enumerate() {
+            let [low, high] = bounds[i % bounds.len()];
+            *to = low + 0.5 * (x.clamp(-1.0, 1.0) + 1.0) * (high - low);
+        }
+        let stepped = self.env.step_flat(&self.actions);
+        stepped.map_err(|error| error.to_string())?;
+        for (lane, done) in self.done.iter_mut().enumerate() {
+            *done |= self.env.succeeded()[lane];
+        }
+        Ok(())
+    }
+
+    fn successes(&self) -> Vec<bool> {
+        self.done.clone()
+    }
+}

@@ -1,0 +1,182 @@
+//! Suites: demonstrations succeed, pictures show what they should, and worlds do what a policy says.
+
+use dataset::transitions::{Buffer, Observations};
+use sim::hand::sight::Context;
+use trainers::evaluation::comparison::{Comparison, Plan, compare};
+use trainers::evaluation::suites::{SUITES, Suite, SuiteWorlds, View, suite};
+use trainers::recipes::representation::Worlds as _;
+
+const VIEW: View = View {
+    size: 48,
+    context: Context::Latent,
+};
+
+fn pixels(observations: &Observations<'_>) -> Vec<u8> {
+    match observations {
+        Observations::Images { pixels, .. } => pixels.to_vec(),
+        Observations::Vectors { .. } => panic!("a suite is seen in pictures"),
+    }
+}
+
+fn corpus(
+    suite: &Suite,
+    goal: Option<&[f32]>,
+    context: Context,
+) -> trainers::evaluation::suites::Corpus {
+    let view = View { context, ..VIEW };
+    let scenario = suite.scenario(goal).unwrap();
+    suite.collect(scenario, 3, 6, view).unwrap()
+}
+
+#[test]
+fn demonstrations_become_pictures_actions_and_truth() {
+    for suite in &SUITES {
+        let made = corpus(suite, None, Context::Latent);
+        let t = &made.transitions;
+        assert_eq!((made.episodes, t.episodes()), (6, 6));
+        assert!(t.actions().iter().all(|x| (-1.0..=1.0).contains(x)));
+        assert!(t.states().iter().all(|x| x.abs() < 4.0), "{:?}", t.states());
+        let rgb = pixels(t.observations());
+        assert_eq!(rgb.len(), t.frames() * 48 * 48 * 3);
+        let frame = |i: usize| &rgb[i * 48 * 48 * 3..][..48 * 48 * 3];
+        assert!(frame(0) != frame(t.episode(0).end - 1), "nothing moved");
+        // The same once more; and nothing but the marker changes where the goal is seen.
+        let again = corpus(suite, None, Context::Latent);
+        assert!(pixels(again.transitions.observations()) == rgb);
+        let marked = corpus(suite, None, Context::Visible);
+        assert_eq!(marked.transitions.states(), t.states());
+        let other = pixels(marked.transitions.observations());
+        let changed = rgb.iter().zip(&other).filter(|(a, b)| a != b).count();
+        assert!(changed > 0 && changed < rgb.len() / 20, "{changed}");
+    }
+}
+
+#[test]
+fn what_is_demonstrated_is_done_again_in_a_suites_worlds() {
+    for suite in &SUITES {
+        let goal = suite.goal(5);
+        let scenario = suite.scenario(Some(&goal)).unwrap();
+        let mut worlds = SuiteWorlds::new(suite, &scenario, VIEW, 3).unwrap();
+        worlds.reset(&[3, 3, 4]).unwrap();
+        let made = corpus(suite, Some(&goal), Context::Latent);
+        let t = &made.transitions;
+        let mut seen = Buffer::Images(vec![0; 3 * 48 * 48 * 3]);
+        let mut states = vec![0.0; 3 * t.state_size()];
+        worlds.observe(&mut seen, &mut states).unwrap();
+        let first = &pixels(t.observations())[..48 * 48 * 3];
+        let Buffer::Images(seen) = seen else { panic!() };
+        assert!(&seen[..first.len()] == first, "episode 0 of seed 3");
+        assert!(seen[..first.len()] == seen[first.len()..][..first.len()]);
+        for frame in t.episode(0).take(t.episode(0).len() - 1) {
+            let n = t.action_size();
+            let action = &t.actions()[frame * n..][..n];
+            let still = vec![0.0; n];
+            worlds.step(&[action, action, &still].concat()).unwrap();
+        }
+        assert_eq!(worlds.successes(), [true, true, false], "{}", suite.name);
+    }
+    assert!(suite("kitchen sink").is_none());
+}
+
+/// The whole protocol, much too small to show anything: every method gets its figures, and what is pretrained is taken over.
+#[test]
+fn a_comparison_measures_objectives_and_controls() {
+    let folder = tempfile::tempdir().unwrap();
+    let suite = suite("point").unwrap();
+    let mut plan = Plan {
+        suite: "point".to_owned(),
+        context: Context::Latent,
+        objectives: vec!["inverse_dynamics".to_owned(), "behavior_cloning".to_owned()],
+        episodes: 6,
+        demonstrations: vec![1, 2],
+        seeds: 2,
+        rollouts: 4,
+        encoder: "small".to_owned(),
+        pretraining: [3, 8],
+        finetuning: 5,
+        scratch: 2,
+        seed: 1,
+    };
+    let stop = false.into();
+    let compared = |plan: &Plan| {
+        let mut said = Vec::new();
+        let found = compare(plan, suite, folder.path(), &stop, &mut |what| {
+            said.push(what)
+        });
+        found.map(|found| (found, said))
+    };
+    let (found, said) = compared(&plan).unwrap();
+    let methods: Vec<&str> = found.rows.iter().map(|row| row.method.as_str()).collect();
+    let expected = [
+        "inverse_dynamics",
+        "behavior_cloning",
+        "random",
+        "scratch",
+        "state",
+    ];
+    assert_eq!(methods, expected);
+    for row in &found.rows {
+        assert_eq!(row.success.len(), 2);
+        assert!(row.success.iter().all(|s| s.n == 8 && s.low <= s.value));
+        let frozen = !["scratch", "state"].contains(&row.method.as_str());
+        assert_eq!(row.held.is_some(), frozen);
+        assert!(row.held.as_ref().is_none_or(|held| held.probe.len() == 2));
+    }
+    assert!(
+        said.iter()
+            .any(|line| line.contains("pretraining: inverse_dynamics"))
+    );
+    let table = found.table();
+    assert!(
+        table.contains("| inverse dynamics |") && table.contains("2 demonstrations"),
+        "{table}"
+    );
+    let (again, _) = compared(&plan).unwrap();
+    let figures = |c: &Comparison| serde_json::to_value(&c.rows).unwrap();
+    assert_eq!(figures(&again), figures(&found));
+
+    plan.objectives = vec!["magic".to_owned()];
+    let error = compared(&plan).err().unwrap().to_string();
+    assert!(
+        error.contains("static_contrastive") && error.contains("magic"),
+        "{error}"
+    );
+    plan.encoder = "huge".to_owned();
+    let error = compared(&plan).err().unwrap().to_string();
+    assert!(error.contains("expected small"), "{error}");
+}
+
+/// Writes a sheet of pictures to look at: `SHEET=out.ppm cargo test …`.
+#[test]
+#[ignore = "writes a picture"]
+fn sheet() {
+    let Some(path) = std::env::var_os("SHEET") else {
+        return;
+    };
+    let (columns, size) = (8, 96);
+    let mut rows = Vec::new();
+    for suite in &SUITES {
+        for context in [Context::Latent, Context::Visible] {
+            let view = View { size, context };
+            let made = suite
+                .collect(suite.scenario(None).unwrap(), 3, 1, view)
+                .unwrap();
+            let rgb = pixels(made.transitions.observations());
+            let frames = made.transitions.frames();
+            let mut row = vec![0; columns * size * size * 3];
+            for column in 0..columns {
+                let frame = column * (frames - 1) / (columns - 1);
+                for y in 0..size {
+                    let from = (frame * size + y) * size * 3;
+                    let to = (y * columns + column) * size * 3;
+                    row[to..to + size * 3].copy_from_slice(&rgb[from..from + size * 3]);
+                }
+            }
+            rows.extend(row);
+        }
+    }
+    let height = rows.len() / (columns * size * 3);
+    let mut file = format!("P6 {} {height} 255\n", columns * size).into_bytes();
+    file.extend(rows);
+    std::fs::write(path, file).unwrap();
+}
