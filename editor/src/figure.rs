@@ -263,30 +263,8 @@ pub fn product([ax, ay, az, aw]: [f32; 4], [bx, by, bz, bw]: [f32; 4]) -> [f32; 
 
 /// From a rotation's rows, after Shepperd: the largest of the four parts is taken first.
 pub(crate) fn quaternion(rows: &[[f64; 3]; 3]) -> [f32; 4] {
-    let m = |i: usize, j: usize| rows[i][j];
-    let trace = m(0, 0) + m(1, 1) + m(2, 2);
-    let q = if trace > 0.0 {
-        let s = 2.0 * (trace + 1.0).sqrt();
-        [
-            (m(2, 1) - m(1, 2)) / s,
-            (m(0, 2) - m(2, 0)) / s,
-            (m(1, 0) - m(0, 1)) / s,
-            0.25 * s,
-        ]
-    } else {
-        let i = (0..3)
-            .max_by(|a, b| m(*a, *a).total_cmp(&m(*b, *b)))
-            .unwrap_or(0);
-        let (j, k) = ((i + 1) % 3, (i + 2) % 3);
-        let s = 2.0 * (1.0 + m(i, i) - m(j, j) - m(k, k)).max(1e-12).sqrt();
-        let mut q = [0.0; 4];
-        q[i] = 0.25 * s;
-        q[j] = (m(j, i) + m(i, j)) / s;
-        q[k] = (m(k, i) + m(i, k)) / s;
-        q[3] = (m(k, j) - m(j, k)) / s;
-        q
-    };
-    q.map(|x| x as f32)
+    let [w, x, y, z] = hand::turns::quat_of(rows);
+    [x, y, z, w].map(|part| part as f32)
 }
 
 #[cfg(test)]

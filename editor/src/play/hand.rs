@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use episode::{Action, Episode, Header, Step};
-use sim::env::{Start, VectorEnv as _, Wish};
+use sim::env::{Start, VectorEnv as _};
 use sim::hand::{HandEnv, HandScenario};
 use sim::recorder::Recorder;
 
@@ -42,10 +42,7 @@ impl Stage for HandStage {
     }
 
     fn reset(&mut self, seed: u64, index: u64, wanted: Wanted) -> Result<(), String> {
-        let wish = match wanted {
-            Wanted::Nothing => Wish::Explore,
-            Wanted::Goal | Wanted::GoalIfAny => Wish::Draw,
-        };
+        let wish = wanted.wish();
         self.steps = 0;
         let started = self.recorder.reset(0, &Start { seed, index, wish });
         started.map(|_| ()).map_err(|error| error.to_string())

@@ -56,10 +56,7 @@ impl HouseStage {
     }
 
     fn begin(&mut self, seed: u64, index: u64, wanted: Wanted) -> Result<(), EnvError> {
-        let wish = match wanted {
-            Wanted::Nothing => Wish::Explore,
-            Wanted::Goal | Wanted::GoalIfAny => Wish::Draw,
-        };
+        let wish = wanted.wish();
         let start = Start { seed, index, wish };
         match self.recorder.reset(0, &start) {
             Err(EnvError::NoTask { .. }) if wanted == Wanted::GoalIfAny => {

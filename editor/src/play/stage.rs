@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use episode::{Action, Episode, Header, Step};
+use sim::env::Wish;
 use sim::household::EntityId;
 
 use super::{Possible, Status};
@@ -87,4 +88,14 @@ pub(super) enum Wanted {
     Goal,
     /// The same, if the scenario has one.
     GoalIfAny,
+}
+
+impl Wanted {
+    /// What the environment is asked for.
+    pub(super) fn wish(self) -> Wish {
+        match self {
+            Self::Nothing => Wish::Explore,
+            Self::Goal | Self::GoalIfAny => Wish::Draw,
+        }
+    }
 }

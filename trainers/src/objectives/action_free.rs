@@ -6,13 +6,12 @@
 //! equations 1 to 4; DynaMo has the second): a hinge on each dimension's deviation over the batch, and the squared
 //! covariances off the diagonal.
 
-use dataset::transitions::Ahead;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::heads::{unit, without_dropout};
-use super::{Inputs, Next, Objective, Sizes, Term};
+use super::{Inputs, Objective, Sizes, Term};
 use crate::nn::{Dropout, Mlp, MlpConfig, ModelError, Parameters};
 
 /// Settings of action-free dynamics.
@@ -90,14 +89,6 @@ impl ActionFreeConfig {
 }
 
 impl Objective for ActionFree {
-    fn ahead(&self) -> Ahead {
-        Ahead::Fixed(1)
-    }
-
-    fn next(&self) -> Next {
-        Next::Embedded
-    }
-
     fn loss(
         &self,
         parameters: &Parameters,

@@ -1,6 +1,5 @@
 //! Behavior cloning: `mean (π(φ(o)) - a)²` (Brandfonbrener et al. 2023, section 3), π as for inverse dynamics.
 
-use dataset::transitions::Ahead;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +39,6 @@ impl BehaviorCloningConfig {
 }
 
 impl Objective for BehaviorCloning {
-    fn ahead(&self) -> Ahead {
-        Ahead::Fixed(1)
-    }
-
     fn next(&self) -> Next {
         Next::Unused
     }

@@ -4,7 +4,6 @@
 //! Images: a linear layer to two channels of the size the encoder's convolutions leave, transposed convolutions that
 //! undo them (stride 1, 1, 2, 2), and one of 2 x 2 to the three colors. Vectors: a perceptron to o' itself, unshifted.
 
-use dataset::transitions::Ahead;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -88,10 +87,6 @@ impl ExplicitForwardConfig {
 }
 
 impl Objective for ExplicitForward {
-    fn ahead(&self) -> Ahead {
-        Ahead::Fixed(1)
-    }
-
     fn next(&self) -> Next {
         Next::Target
     }

@@ -1,13 +1,12 @@
 //! Implicit forward dynamics: which of the batch's next frames follows a frame and an action (Brandfonbrener et al. 2023,
 //! section 3): InfoNCE between `P₁([φ(o), e(a)])` and `P₂(φ(o'))`, one direction, negatives from the batch.
 
-use dataset::transitions::Ahead;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::heads::{ACTION_EMBEDDING, ActionEncoder, check_temperature, info_nce, without_dropout};
-use super::{Inputs, Next, Objective, Sizes, Term};
+use super::{Inputs, Objective, Sizes, Term};
 use crate::nn::{Dropout, Mlp, MlpConfig, ModelError, Parameters};
 
 /// Settings of implicit forward dynamics.
@@ -82,14 +81,6 @@ impl ImplicitForwardConfig {
 }
 
 impl Objective for ImplicitForward {
-    fn ahead(&self) -> Ahead {
-        Ahead::Fixed(1)
-    }
-
-    fn next(&self) -> Next {
-        Next::Embedded
-    }
-
     fn loss(
         &self,
         parameters: &Parameters,

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Inputs, Next, Objective, Sizes, Term, mean_square};
+use super::{Inputs, Objective, Sizes, Term, mean_square};
 use crate::nn::{Dropout, Mlp, MlpConfig, ModelError, Parameters};
 
 /// Settings of inverse dynamics.
@@ -89,10 +89,6 @@ impl InverseDynamicsConfig {
 impl Objective for InverseDynamics {
     fn ahead(&self) -> Ahead {
         self.config.ahead
-    }
-
-    fn next(&self) -> Next {
-        Next::Embedded
     }
 
     fn loss(

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::heads::{ACTION_EMBEDDING, ActionEncoder, without_dropout};
-use super::{Inputs, Next, Objective, Sizes, Term, mean_square};
+use super::{Inputs, Objective, Sizes, Term, mean_square};
 use crate::nn::{Dropout, Mlp, MlpConfig, ModelError, Parameters};
 
 /// Settings of inverse and latent forward dynamics.
@@ -92,10 +92,6 @@ impl InverseForwardConfig {
 impl Objective for InverseForward {
     fn ahead(&self) -> Ahead {
         Ahead::Fixed(self.config.steps)
-    }
-
-    fn next(&self) -> Next {
-        Next::Embedded
     }
 
     fn loss(

@@ -49,10 +49,14 @@ use crate::nn::{Dropout, EncoderConfig, ModelError, Parameters, floats};
 /// A pretraining loss with its heads. Heads are `objective.…` in the [`Parameters`].
 pub trait Objective {
     /// How far apart the two frames are.
-    fn ahead(&self) -> Ahead;
+    fn ahead(&self) -> Ahead {
+        Ahead::Fixed(1)
+    }
 
     /// What it wants of the second frame.
-    fn next(&self) -> Next;
+    fn next(&self) -> Next {
+        Next::Embedded
+    }
 
     /// Whether frames are cropped at random; not where they must be reproduced.
     fn augments(&self) -> bool {

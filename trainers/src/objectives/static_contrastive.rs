@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::heads::{check_temperature, info_nce, without_dropout};
-use super::{Inputs, Next, Objective, Sizes, Term};
+use super::{Inputs, Objective, Sizes, Term};
 use crate::nn::{Dropout, Mlp, MlpConfig, ModelError, Parameters};
 
 /// Settings of static contrastive learning.
@@ -63,10 +63,6 @@ impl StaticContrastiveConfig {
 impl Objective for StaticContrastive {
     fn ahead(&self) -> Ahead {
         Ahead::Fixed(0)
-    }
-
-    fn next(&self) -> Next {
-        Next::Embedded
     }
 
     fn loss(

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tch::{Tensor, no_grad};
 
-use super::RecipeError;
 use super::metrics::Metrics;
+use super::{RecipeError, restored};
 use crate::cache;
 use crate::checkpoint::{self, CheckpointError, TrainerState};
 use crate::continual::{Ewc, Fisher, FisherError, FisherUnits, LossOf, Sequence, sample_labels};
@@ -629,7 +629,7 @@ pub fn train(
     };
     let found = checkpoint::latest(&checkpoints).filter(|_| options.resume);
     if let Some(folder) = &found {
-        let (saved, mut moments) = checkpoint::load_state(folder).map_err(checkpoint_error)?;
+        let (saved, moments) = checkpoint::load_state(folder).map_err(checkpoint_error)?;
         saved
             .check(
                 folder,
@@ -639,15 +639,7 @@ pub fn train(
             )
             .map_err(checkpoint_error)?;
         checkpoint::attach_adapter(model, folder).map_err(checkpoint_error)?;
-        let mut moment = |name: &str| moments.remove(name).unwrap_or_default();
-        optimizer = AdamW::restore(
-            config.adamw,
-            size,
-            moment("first"),
-            moment("second"),
-            saved.step,
-        )
-        .ok_or_else(|| {
+        optimizer = restored(config.adamw, size, moments, saved.step).ok_or_else(|| {
             RecipeError::Input(format!(
                 "{}: the optimizer's moments do not fit the adapter",
                 folder.display()

@@ -9,6 +9,10 @@ pub mod representation;
 
 mod metrics;
 
+use std::collections::BTreeMap;
+
+use crate::optimizer::{AdamW, AdamWConfig};
+
 /// Why a recipe did not finish.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
@@ -43,4 +47,15 @@ impl From<tch::TchError> for RecipeError {
     fn from(error: tch::TchError) -> Self {
         Self::Failed(format!("libtorch: {error}"))
     }
+}
+
+/// An optimizer of `size` values with the moments of a checkpoint; `None` where they do not fit.
+fn restored(
+    config: AdamWConfig,
+    size: usize,
+    mut moments: BTreeMap<String, Vec<f32>>,
+    steps: u64,
+) -> Option<AdamW> {
+    let mut moment = |name: &str| moments.remove(name).unwrap_or_default();
+    AdamW::restore(config, size, moment("first"), moment("second"), steps)
 }

@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::RecipeError;
 use super::metrics::Metrics;
+use super::{RecipeError, restored};
 use crate::checkpoint::{self, CheckpointError, TrainerState};
 use crate::evaluation::representation::{alpha_req, rank_me};
 use crate::evaluation::statistics::{Estimate, share};
@@ -251,20 +251,12 @@ pub fn pretrain(
     std::fs::create_dir_all(&checkpoints)
         .map_err(|error| RecipeError::Failed(format!("{}: {error}", checkpoints.display())))?;
     if let Some(folder) = &found {
-        let (saved, mut moments) = checkpoint::load_state(folder).map_err(checkpoint_error)?;
+        let (saved, moments) = checkpoint::load_state(folder).map_err(checkpoint_error)?;
         saved
             .check(folder, "", &state.dataset_digest, &state.config)
             .map_err(checkpoint_error)?;
         parameters.load(&folder.join(checkpoint::NETWORK))?;
-        let mut moment = |name: &str| moments.remove(name).unwrap_or_default();
-        optimizer = AdamW::restore(
-            config.adamw,
-            size,
-            moment("first"),
-            moment("second"),
-            saved.step,
-        )
-        .ok_or_else(|| {
+        optimizer = restored(config.adamw, size, moments, saved.step).ok_or_else(|| {
             RecipeError::Input(format!(
                 "{}: the optimizer's moments do not fit the network",
                 folder.display()
@@ -342,9 +334,7 @@ pub fn pretrain(
         line.insert("gradient_norm".to_owned(), norm.into());
         line.insert("learning_rate".to_owned(), learning_rate.into());
         if state.step.is_multiple_of(config.monitor_every) || state.step == last {
-            let z = monitor(config, &networks.encoder, &parameters, transitions)?;
-            let size = config.encoder.embedding() as usize;
-            (rank, alpha) = (rank_me(&z, size)?, alpha_req(&z, size)?);
+            (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
             line.insert("rank_me".to_owned(), rank.into());
             line.insert("alpha_req".to_owned(), alpha.into());
         }
@@ -363,9 +353,7 @@ pub fn pretrain(
 
     if state.step == steps_before {
         // Nothing was left to do: what was measured at the end is measured again.
-        let z = monitor(config, &networks.encoder, &parameters, transitions)?;
-        let size = config.encoder.embedding() as usize;
-        (rank, alpha) = (rank_me(&z, size)?, alpha_req(&z, size)?);
+        (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
     }
     let named = written.filter(|folder| folder.ends_with(format!("step_{}", state.step)));
     let checkpoint = match named {
@@ -535,20 +523,22 @@ fn episodes_of(batch: &Batch, transitions: &Transitions<'_>) -> String {
     }
 }
 
-/// Embeddings of frames evenly spread over the data.
+/// [`rank_me`] and [`alpha_req`] of the embeddings of frames evenly spread over the data.
 fn monitor(
     config: &Config,
     encoder: &Encoder,
     parameters: &Parameters,
     transitions: &Transitions<'_>,
-) -> Result<Vec<f32>, ModelError> {
+) -> Result<(f64, f64), ModelError> {
     let count = config.monitor_frames.min(transitions.frames());
     let frames: Vec<usize> = (0..count)
         .map(|number| number * transitions.frames() / count)
         .collect();
-    encode_frames(transitions, &frames, parameters.device(), |observations| {
+    let z = encode_frames(transitions, &frames, parameters.device(), |observations| {
         no_grad(|| encoder.forward(parameters, observations))
-    })
+    })?;
+    let size = config.encoder.embedding() as usize;
+    Ok((rank_me(&z, size)?, alpha_req(&z, size)?))
 }
 
 fn mean_of_last(history: &[Vec<(&'static str, f64)>]) -> Vec<(String, f64)> {

@@ -4,6 +4,9 @@
 //! which the catalogue leaves out. Where it stands along its own width is drawn, as are how far its front is open at the start
 //! and how far it shall be. Success, and the end, when that is reached to within a share of its way.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use ::hand::batch::WorldState;
 use ::hand::model::{
     Body as Link, Contact, Inertial, Joint, JointKind, Model, Shape, ShapeKind, usual_solimp,
@@ -154,6 +157,13 @@ fn leaf_bounds(class: &Class) -> Option<[[f32; 3]; 2]> {
     bounds
 }
 
+/// The handles of all classes with a front, by name: found in every step of every world.
+static HANDLES: LazyLock<BTreeMap<String, Handle>> = LazyLock::new(|| {
+    let catalogue = Catalogue::standard();
+    let handle = |(_, class): (_, &Class)| Some((class.name.clone(), Handle::of(class)?));
+    catalogue.classes().filter_map(handle).collect()
+});
+
 impl Front {
     fn class(&self) -> Option<Class> {
         let catalogue = Catalogue::standard();
@@ -161,13 +171,8 @@ impl Front {
         class.map(|id| catalogue.class(id).clone())
     }
 
-    fn handle(&self) -> Result<Handle, HandError> {
-        let handle = self.class().as_ref().and_then(Handle::of);
-        handle.ok_or_else(|| HandError::Config {
-            field: "class",
-            value: format!("\"{}\"", self.class),
-            expected: "a class of furniture with a door, a drawer or a lid",
-        })
+    fn handle(&self) -> Option<Handle> {
+        HANDLES.get(&self.class).copied()
     }
 
     fn is_opened(&self) -> bool {
@@ -198,7 +203,11 @@ impl Task for Front {
 
     fn scene(&self, body: &Body) -> Result<Scene, HandError> {
         require(self.name(), body, &[("z", 0.0), ("left", 0.0)])?;
-        let handle = self.handle()?;
+        let handle = self.handle().ok_or_else(|| HandError::Config {
+            field: "class",
+            value: format!("\"{}\"", self.class),
+            expected: "a class of furniture with a door, a drawer or a lid",
+        })?;
         let shares = self.from.iter().chain(&self.to);
         if let Some(share) = shares.copied().find(|x| !(0.0..=1.0).contains(x)) {
             return Err(HandError::Config {
@@ -256,7 +265,7 @@ impl Task for Front {
     }
 
     fn error(&self, seen: &Seen<'_>, error: &mut [f32]) {
-        let (Ok(handle), [aside, place]) = (self.handle(), seen.hinge_angles) else {
+        let (Some(handle), [aside, place]) = (self.handle(), seen.hinge_angles) else {
             return;
         };
         let (aside, place) = (*aside, *place);

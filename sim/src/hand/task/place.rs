@@ -5,6 +5,8 @@
 //! are drawn (or the target is given: the one of finetuning). Success, and the end, when its middle is within 3 cm of the
 //! target, which hangs above the table: it must be held.
 
+use std::sync::LazyLock;
+
 use ::hand::batch::{ObjectState, WorldState};
 use ::hand::model::{Contact, ShapeKind};
 use ::hand::scene::{Object, Primitive, Scene};
@@ -54,14 +56,14 @@ impl Default for Place {
     }
 }
 
-impl Place {
-    /// Height of the table's top in meters.
-    fn top() -> f32 {
-        let catalogue = Catalogue::standard();
-        let table = catalogue.find(TABLE).map(|id| catalogue.class(id).size[2]);
-        table.unwrap_or(0.75)
-    }
+/// Height of the table's top in meters.
+static TOP: LazyLock<f32> = LazyLock::new(|| {
+    let catalogue = Catalogue::standard();
+    let table = catalogue.find(TABLE).map(|id| catalogue.class(id).size[2]);
+    table.unwrap_or(0.75)
+});
 
+impl Place {
     fn class(&self) -> Result<Class, HandError> {
         let catalogue = Catalogue::standard();
         let class = catalogue.find(&self.thing);
@@ -118,7 +120,7 @@ impl Task for Place {
     }
 
     fn standing(&self, setting: &Setting) -> WorldState {
-        let top = Self::top();
+        let top = *TOP;
         let half = self.class().map_or(0.03, |class| 0.5 * class.size[2]);
         let object = ObjectState {
             pos: [0.0, 0.0, top + half],
@@ -145,7 +147,7 @@ impl Task for Place {
             0.5 * (low + high) + 0.5 * (high - low) * symmetric(),
         ];
         target.copy_from_slice(&self.fixed_m.unwrap_or(drawn));
-        target[2] += Self::top();
+        target[2] += *TOP;
     }
 
     fn error(&self, seen: &Seen<'_>, error: &mut [f32]) {
@@ -166,7 +168,7 @@ impl Task for Place {
         let success = distance < self.near_m;
         terms.copy_from_slice(&[-distance, -norm(reach), whether(success)]);
         // What has fallen off the table is out of reach.
-        let lost = seen.object_pose[2] < Self::top() - 0.2;
+        let lost = seen.object_pose[2] < *TOP - 0.2;
         Verdict {
             success,
             terminated: success || lost,
