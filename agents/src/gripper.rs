@@ -16,6 +16,9 @@ const SPEED: f32 = 0.5;
 /// Above what is to be gripped, the fingers wait to go down.
 const HOVER: f32 = 0.13;
 
+/// The fingers' tips go this far below the middle of a handle, which slips upward between them, in meters.
+const DEEP: f32 = 0.012;
+
 /// The expert of a task.
 #[derive(Clone, Debug)]
 pub struct GripperExpert {
@@ -31,6 +34,8 @@ struct Lane {
     phase: Phase,
     /// Actions since the phase began.
     since: u32,
+    /// Chores that were left when the phase began.
+    left: f32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +49,8 @@ enum Phase {
     Grip,
     /// It is led to where it shall be.
     Lead,
+    /// The fingers open.
+    Release,
 }
 
 impl GripperExpert {
@@ -52,7 +59,7 @@ impl GripperExpert {
         let script: Script = match env.task().name() {
             "point/reach" => point,
             "gripper/place" => place,
-            "gripper/front" => front,
+            "gripper/chores" => chores,
             _ => return None,
         };
         Some(Self {
@@ -86,48 +93,57 @@ fn point(seen: &Seen<'_>, _: &mut Lane, action: &mut [f32]) {
 }
 
 fn place(seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32]) {
-    let (missing, to_thing) = seen.error.split_at(3);
-    grip_and_lead(
-        lane,
-        [to_thing[0], to_thing[1], to_thing[2]],
-        action,
-        || [missing[0], missing[1], missing[2]],
-    );
-}
-
-fn front(seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32]) {
     let e = seen.error;
-    // Along the handle's way, faster where more is missing; and back to its middle, which the way bends away from.
-    let ahead = (2.0 * e[0].abs()).clamp(0.03, 0.25) / GAIN * 2.0;
-    grip_and_lead(lane, [e[1], e[2], e[3]], action, || {
-        [0, 1, 2].map(|i| ahead * e[4 + i] + e[1 + i])
-    });
+    let (missing, to_thing) = ([e[0], e[1], e[2]], [e[3], e[4], e[5]]);
+    grip_and_lead(lane, to_thing, to_thing[2] + HOVER, missing, action);
 }
 
-/// From wherever the fingers are to above a thing, down to it, around it, and then as `lead` says, which is what is missing.
+fn chores(seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32]) {
+    let e = seen.error;
+    let (to_handle, way) = ([e[1], e[2], e[3] - DEEP], [e[4], e[5], e[6]]);
+    if lane.left != e[7] {
+        if lane.phase == Phase::Lead {
+            (lane.phase, lane.since) = (Phase::Release, 0);
+        }
+        lane.left = e[7];
+    }
+    // Along the handle's way, never creeping; and back to its middle, which the way bends away from.
+    let length = way.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-6);
+    let ahead = length.clamp(0.006, 0.05) / length;
+    let lead = [0, 1, 2].map(|i| ahead * way[i] + to_handle[i]);
+    grip_and_lead(lane, to_handle, e[8], lead, action);
+}
+
+/// From wherever the fingers are to above a thing, `rise` meters higher than now, down to it, around it, and then where `lead`
+/// says, which is what is missing.
 fn grip_and_lead(
     lane: &mut Lane,
     to_thing: [f32; 3],
+    rise: f32,
+    lead: [f32; 3],
     action: &mut [f32],
-    lead: impl Fn() -> [f32; 3],
 ) {
     let [x, y, z] = to_thing;
     let (aside, far) = (x.hypot(y), x.hypot(y).hypot(z));
     let next = match lane.phase {
-        Phase::Above if aside < 0.01 && z + HOVER < 0.03 => Phase::Down,
+        Phase::Above if aside < 0.01 && rise < 0.03 => Phase::Down,
         Phase::Down if far < 0.012 => Phase::Grip,
         Phase::Down if aside > 0.04 => Phase::Above,
         Phase::Grip if lane.since > 6 => Phase::Lead,
         Phase::Lead if far > 0.06 => Phase::Above,
+        Phase::Release if lane.since > 4 => Phase::Above,
         same => same,
     };
     if next != lane.phase {
         (lane.phase, lane.since) = (next, 0);
     }
     let missing = match lane.phase {
-        Phase::Above => [x, y, z + HOVER],
+        // What is open beside the way is not run into.
+        Phase::Above if aside > 0.04 && rise > 0.03 => [0.0, 0.0, rise],
+        Phase::Above => [x, y, rise],
         Phase::Down | Phase::Grip => [x, y, z],
-        Phase::Lead => lead(),
+        Phase::Lead => lead,
+        Phase::Release => [0.0; 3],
     };
     for (v, missing) in action.iter_mut().zip(missing) {
         *v = (GAIN * missing).clamp(-SPEED, SPEED);
@@ -141,37 +157,28 @@ fn grip_and_lead(
 
 #[cfg(test)]
 mod tests {
-    use sim::hand::HandScenario;
+    use std::collections::BTreeSet;
+
+    use sim::hand::suites::SUITES;
 
     use super::*;
     use crate::hand::play;
 
-    /// Every expert succeeds in at least 95 % of 200 episodes.
+    /// Every expert succeeds in at least 95 % of its episodes: 40 here, 200 by `rollout experts`.
     #[test]
-    fn experts_do_their_tasks() {
-        for (body, task) in [
-            ("point", "point = {}"),
-            ("gripper", "place = {}"),
-            ("gripper", "place = { thing = \"mug\" }"),
-            ("gripper", "front = {}"),
-            ("gripper", "front = { from = [0.6, 0.8], to = [0.0, 0.0] }"),
-            ("gripper", "front = { class = \"kitchen cabinet\" }"),
-        ] {
-            let text = format!(
-                "schema = \"habitus.hand_task/1\"\nname = \"Test\"\nhand = \"{body}\"\nframe_skip = {}\ntask.{task}\n",
-                if body == "point" { 10 } else { 25 }
-            );
-            let scenario = HandScenario::load_text(&text, "test.toml").unwrap();
-            let mut env = scenario.env(40, None).unwrap();
-            let mut expert = GripperExpert::new(&env).unwrap();
-            let played = play(&mut env, &mut expert, 5, 200).unwrap();
-            let done = played.iter().filter(|p| p.success).count();
-            let steps: u32 = played.iter().map(|p| p.steps).sum();
-            println!(
-                "{task}: {done} of 200, {:.1} actions",
-                f64::from(steps) / 200.0
-            );
-            assert!(done >= 190, "{task}: {done} of 200");
+    fn experts_do_every_task_of_every_suite() {
+        let mut done = BTreeSet::new();
+        for suite in &SUITES {
+            for task in suite.pretraining().iter().chain(&suite.finetuning()) {
+                if !done.insert(task.text.clone()) {
+                    continue;
+                }
+                let mut env = task.scenario().unwrap().env(40, None).unwrap();
+                let mut expert = GripperExpert::new(&env).unwrap();
+                let played = play(&mut env, &mut expert, 5, 40).unwrap();
+                let right = played.iter().filter(|p| p.success).count();
+                assert!(right >= 38, "{}: {right} of 40", task.name);
+            }
         }
     }
 }

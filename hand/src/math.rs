@@ -37,7 +37,7 @@ pub(crate) fn unit(a: V3) -> V3 {
 }
 
 /// The matrix of a quaternion of length 1.
-pub(crate) fn matrix([w, x, y, z]: [f64; 4]) -> M3 {
+pub fn matrix([w, x, y, z]: [f64; 4]) -> M3 {
     [
         [
             1.0 - 2.0 * (y * y + z * z),

@@ -5,12 +5,14 @@
 //!
 //! Knows no command line: the binary `rollout` is one user of this module.
 
+mod demonstrate;
 mod episode;
 pub mod pool;
 mod record;
 mod text;
 mod verify;
 
+pub use demonstrate::{Demonstrator, Tried};
 pub use episode::{MaxSteps, PolicyChoice, Scenarios, Settings, Worker, play, replay, stream};
 pub use record::{Part, Plan, Recorded, RolloutError, record};
 pub use text::as_text;

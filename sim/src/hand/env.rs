@@ -1,6 +1,7 @@
 //! Many worlds of one hand task: the flat lists that learners use, and [`VectorEnv`] built on them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ::hand::batch::{Reading, Width};
 use ::hand::model;
@@ -80,7 +81,7 @@ impl Default for Config {
 /// Info of a step: `diverged` (seed, episode and step in words) where physics came to no sensible result. That episode ends,
 /// terminated; no other world notices.
 pub struct HandEnv {
-    task: Box<dyn Task>,
+    task: Arc<dyn Task>,
     setting: Setting,
     scene: Scene,
     /// Names all that an episode's course depends on besides its seed.
@@ -165,7 +166,7 @@ impl HandEnv {
         config: Config,
         n_worlds: usize,
     ) -> Result<Self, HandError> {
-        let task: Box<dyn Task> = Box::new(task);
+        let task: Arc<dyn Task> = Arc::new(task);
         let wrong = |field, value: String, expected| HandError::Config {
             field,
             value,
@@ -286,8 +287,8 @@ impl HandEnv {
     }
 
     /// What is wanted.
-    pub fn task(&self) -> &dyn Task {
-        &*self.task
+    pub fn task(&self) -> &Arc<dyn Task> {
+        &self.task
     }
 
     /// Everything that is in each world.

@@ -24,6 +24,7 @@ mod env;
 mod observation;
 pub mod scenario;
 pub mod sight;
+pub mod suites;
 pub mod task;
 #[cfg(test)]
 mod tests;

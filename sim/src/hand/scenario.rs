@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::task::{Front, Hold, Key, Place, Point, Pose, Reach, Reorient, Task};
+use super::task::{Chores, Hold, Housework, Key, Place, Point, Pose, Reach, Reorient, Task};
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::problem::{InputError, Problem};
 use crate::scenario::types::HandParameters;
@@ -107,8 +107,8 @@ pub enum TaskChoice {
     Point(Point),
     /// A thing carried to a given place by a gripper.
     Place(Place),
-    /// The front of a piece of furniture opened or closed by a gripper.
-    Front(Front),
+    /// Doors, drawers, lids, knobs and the like brought where they shall be by a gripper.
+    Chores(Chores),
 }
 
 impl TaskChoice {
@@ -126,7 +126,7 @@ impl TaskChoice {
             Self::Reorient(task) => Box::new(task),
             Self::Point(task) => Box::new(task),
             Self::Place(task) => Box::new(task),
-            Self::Front(task) => Box::new(task),
+            Self::Chores(chores) => Box::new(Housework::new(chores)),
         }
     }
 }

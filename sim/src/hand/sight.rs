@@ -1,19 +1,20 @@
 //! What a camera sees of a hand at its task: drawn from an observation alone, so that stores keep states and pictures are made
 //! again at any time.
 
+use std::sync::Arc;
+
 use ::hand::kernel::{Kernel, LinkShape};
 use ::hand::model::ShapeKind;
 use ::hand::scene::Primitive;
-use ::hand::turns::{apply, product, quat_of};
+use ::hand::turns::{apply, matrix, product, quat_of};
 
+use super::task::{Task, View};
 use super::{HandEnv, Seen};
 use crate::camera::{self, Camera, Light, Material, Solid, Texture};
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Class};
 
-/// Colors of bodies by the beginnings of their names; others are [`SKIN`]. sRGB.
-const COLORS: [(&str, [f32; 3]); 6] = [
-    ("piece", [0.80, 0.74, 0.62]),
-    ("front", [0.62, 0.50, 0.38]),
+/// Colors of bodies by the beginnings of their names; furniture has its class's, others are [`SKIN`]. sRGB.
+const COLORS: [(&str, [f32; 3]); 4] = [
     ("finger", [0.15, 0.15, 0.17]),
     ("palm", [0.35, 0.36, 0.40]),
     ("point", [0.20, 0.35, 0.85]),
@@ -34,7 +35,7 @@ pub struct Sight {
     /// What never moves.
     still: Vec<Solid>,
     object: Vec<Solid>,
-    task: &'static str,
+    task: Arc<dyn Task>,
 }
 
 /// Whether the target is to be seen.
@@ -60,7 +61,7 @@ impl Sight {
             let body = joint.map(|j| setting.model.joint[j].body.clone());
             let body = body.unwrap_or_default();
             let found = COLORS.iter().find(|(name, _)| body.starts_with(name));
-            found.map_or(SKIN, |(_, color)| *color)
+            found.map_or_else(|| furniture(&body), |(_, color)| *color)
         };
         let shapes = kernel.shapes().into_iter();
         let shapes = shapes.map(|s| (s.clone(), color_of(s.link))).collect();
@@ -100,7 +101,7 @@ impl Sight {
             shapes,
             still,
             object: object.collect(),
-            task: env.task().name(),
+            task: Arc::clone(env.task()),
             kernel,
         }
     }
@@ -134,16 +135,23 @@ impl Sight {
             });
         }
         if let [x, y, z, w, i, j, k] = *seen.object_pose {
+            let turn = matrix([w, i, j, k].map(f64::from));
             for solid in &self.object {
-                // Objects of tasks are one shape in their middle, turned as the object is.
+                let offset = apply(&turn, solid.position.map(f64::from));
+                let own = matrix([3, 0, 1, 2].map(|i| f64::from(solid.rotation[i])));
+                let [w, i, j, k] = quat_of(&product(&turn, &own)).map(|x| x as f32);
                 scene.solids.push(Solid {
-                    position: [x, y, z],
+                    position: [
+                        x + offset[0] as f32,
+                        y + offset[1] as f32,
+                        z + offset[2] as f32,
+                    ],
                     rotation: [i, j, k, w],
                     ..solid.clone()
                 });
             }
         }
-        if let (Context::Visible, Some(position)) = (context, self.mark(seen)) {
+        if let (Context::Visible, Some(position)) = (context, self.task.mark(seen)) {
             scene.solids.push(Solid {
                 shape: camera::Shape::Sphere {
                     radius: MARK_RADIUS,
@@ -156,26 +164,24 @@ impl Sight {
             });
         }
     }
+}
 
-    /// Where the marker of the target is, if the task has a place to mark.
-    fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
-        match (self.task, seen.target) {
-            ("point/reach", &[x, y]) => Some([x, y, 0.0]),
-            (_, &[x, y, z]) => Some([x, y, z]),
-            _ => None,
-        }
-    }
+/// The color of a body by the catalogue's class that its name begins with; what moves of it is darker.
+fn furniture(body: &str) -> [f32; 3] {
+    let named = |(_, class): &(_, &Class)| body.starts_with(&class.name);
+    let catalogue = Catalogue::standard();
+    let classes = catalogue.classes().filter(named);
+    let class = classes.max_by_key(|(_, class)| class.name.len());
+    class.map_or(SKIN, |(_, class)| {
+        let shade = if body.ends_with("part") { 0.7 } else { 1.0 };
+        class.color.map(|x| shade * x)
+    })
 }
 
 /// The camera from which a task is usually seen, square, with sides of `size` pixels.
-pub fn usual_camera(task: &str, size: usize) -> Camera {
-    let (position, target, fovy) = match task {
-        "point/reach" => ([0.0, 0.0, 1.2], [0.0, 0.0, 0.0], 0.65),
-        "gripper/place" => ([0.75, -0.55, 1.45], [0.0, 0.0, 0.85], 0.75),
-        "gripper/front" => ([1.1, -0.9, 1.5], [-0.15, -0.1, 0.6], 0.85),
-        _ => ([0.45, -1.0, 1.85], [-0.2, -0.4, 1.4], 0.5),
-    };
-    Camera::look_at(position, target, fovy, size, size)
+pub fn usual_camera(task: &dyn Task, size: usize) -> Camera {
+    let View { from, to, fovy } = task.view();
+    Camera::look_at(from, to, fovy, size, size)
 }
 
 fn form(kind: ShapeKind, size: [f64; 3]) -> Option<camera::Shape> {

@@ -27,7 +27,7 @@ fn rows() -> Vec<Row> {
             .map(|name| (name, myohand.clone(), solver))
             .collect();
         rows.extend(["hand/pose", "hand/reach"].map(|name| (name, robot.clone(), solver)));
-        let gripped = ["gripper/place", "gripper/front"];
+        let gripped = ["gripper/place", "gripper/chores"];
         rows.extend(gripped.map(|name| (name, gripper.clone(), solver)));
         rows.push(("point/reach", point.clone(), solver));
         rows

@@ -16,13 +16,13 @@ use episode::{Episode, Value};
 use serde_json::json;
 use sim::env::Fidelity;
 use sim::hand::sight::Context;
+use sim::hand::suites;
 use sim::scenario::LoadedScenario;
 use sim::scenario_file::ScenarioFile;
 use trainers::evaluation::comparison::{self, Plan};
 use trainers::evaluation::language::{self, Figures, Items, Measured};
 use trainers::evaluation::report::{Model, Report, read_curve};
 use trainers::evaluation::statistics::{self, Estimate};
-use trainers::evaluation::suites;
 use trainers::nn::{Llama, Precision, Tokenizer, init_torch, load_model};
 use trainers::{cache, checkpoint};
 

@@ -11,11 +11,12 @@ use std::sync::atomic::AtomicBool;
 use dataset::transitions::Crop;
 use serde::Serialize;
 use sim::hand::sight::Context;
+use sim::hand::suites::{Suite, SuiteTask};
 use tch::Device;
 
 use super::representation::linear_probe;
 use super::statistics::{Estimate, share};
-use super::suites::{Corpus, Suite, SuiteWorlds, View};
+use super::suites::{self, Corpus, SuiteWorlds, View};
 use crate::nn::{EncoderConfig, FrozenEncoder, Precision};
 use crate::objectives::ObjectiveConfig;
 use crate::recipes::RecipeError;
@@ -144,14 +145,13 @@ pub fn compare(
             })
         })
         .collect::<Result<_, _>>()?;
-    let collect = |goal: Option<&[f32]>, seed, episodes| -> Result<Corpus, RecipeError> {
-        let scenario = suite.scenario(goal).map_err(RecipeError::Failed)?;
-        let corpus = suite.collect(scenario, seed, episodes, view);
+    let collect = |tasks: &[SuiteTask], seed, episodes| {
+        let corpus = suites::collect(suite, tasks, seed, episodes, view);
         corpus.map_err(RecipeError::Failed)
     };
-    tell(format!("{} demonstrations of many goals", plan.episodes));
-    let corpus = collect(None, plan.seed, plan.episodes)?;
-    let held_out = collect(None, plan.seed + 1_000_003, HELD_OUT)?;
+    tell(format!("{} demonstrations to pretrain on", plan.episodes));
+    let corpus = collect(&suite.pretraining(), plan.seed, plan.episodes)?;
+    let held_out = collect(&suite.pretraining(), plan.seed + 1_000_003, HELD_OUT)?;
 
     let mut methods: Vec<(String, Method, Option<Held>)> = Vec::new();
     for objective in objectives {
@@ -204,14 +204,19 @@ pub fn compare(
     let sizes = plan.demonstrations.len();
     let mut right = vec![vec![Vec::new(); sizes]; methods.len()];
     for seed in 1..=plan.seeds {
-        let goal = suite.goal(plan.seed + seed);
-        let scenario = suite.scenario(Some(&goal)).map_err(RecipeError::Failed)?;
+        let task = suite.finetuned(plan.seed + seed - 1);
+        let scenario = task.scenario();
+        let scenario = scenario.map_err(|error| RecipeError::Failed(error.to_string()))?;
         let worlds = plan.rollouts.clamp(1, 256) as usize;
         let mut worlds =
             SuiteWorlds::new(suite, &scenario, view, worlds).map_err(RecipeError::Failed)?;
         let rollouts: Vec<u64> = (0..plan.rollouts).map(|i| 1_000_000 * seed + i).collect();
         for (size, demonstrations) in plan.demonstrations.iter().enumerate() {
-            let few = collect(Some(&goal), plan.seed + seed, *demonstrations)?;
+            let few = collect(
+                std::slice::from_ref(&task),
+                plan.seed + seed,
+                *demonstrations,
+            )?;
             for (m, (name, method, _)) in methods.iter().enumerate() {
                 if stop.load(std::sync::atomic::Ordering::Relaxed) {
                     return Err(RecipeError::Failed(

@@ -7,77 +7,15 @@
 
 use std::borrow::Cow;
 
-use agents::rollout::{MaxSteps, PolicyChoice, Settings, Worker};
+use agents::rollout::Demonstrator;
 use dataset::transitions::{Buffer, Observations, Transitions, TransitionsError};
 use episode::{Action, Episode};
-use rand::RngExt as _;
 use sim::camera::{Camera, Pictures, Renderer, Scene};
-use sim::env::Fidelity;
 use sim::hand::sight::{Context, Sight, usual_camera};
-use sim::hand::{HandEnv, HandScenario, Seen};
-use sim::random::episode_rng;
-use sim::scenario_file::ScenarioFile;
+use sim::hand::suites::{Suite, SuiteTask};
+use sim::hand::{HandEnv, HandScenario};
 
 use crate::recipes::representation::Worlds;
-
-/// A suite: one task with a goal that changes from episode to episode.
-#[derive(Clone, Copy, Debug)]
-pub struct Suite {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// What it is about.
-    pub about: &'static str,
-    /// Episodes of the pretraining corpora S, M, L.
-    pub corpora: [u64; 3],
-    /// Demonstrations to finetune on: S, M, L, XL.
-    pub demonstrations: [u64; 4],
-    /// What acts, and how many steps of physics an action takes.
-    body: (&'static str, u16),
-    /// The task's name in a scenario.
-    task: &'static str,
-    /// Lowest and highest place of a goal along each axis, meters.
-    goals: &'static [[f32; 2]],
-    /// The ground truth: what of an observation, brought to about [-1, 1].
-    state: fn(&Seen<'_>) -> Vec<f32>,
-}
-
-/// All suites.
-pub const SUITES: [Suite; 2] = [
-    Suite {
-        name: "point",
-        about: "a point mass goes to a hidden goal",
-        corpora: [10, 100, 1000],
-        demonstrations: [1, 2, 5, 10],
-        body: ("point", 10),
-        task: "point",
-        goals: &[[-0.29, 0.29], [-0.29, 0.29]],
-        state: |seen| seen.joint_angles.iter().map(|x| x / 0.3).collect(),
-    },
-    Suite {
-        name: "place",
-        about: "a gripper carries an apple to a hidden goal",
-        corpora: [10, 100, 1000],
-        demonstrations: [2, 5, 10, 20],
-        body: ("gripper", 25),
-        task: "place",
-        goals: &[[-0.2, 0.2], [-0.25, 0.25], [0.08, 0.2]],
-        state: |seen| {
-            let [x, y, z] = [0, 1, 2].map(|i| seen.object_pose[i]);
-            let palm = seen.joint_angles;
-            let gap = palm[3] + palm[4];
-            let place = |x: f32, y: f32, z: f32| [x / 0.3, y / 0.3, (z - 0.95) / 0.2];
-            let mut state = place(palm[0], palm[1], palm[2] - 0.08).to_vec();
-            state.push(gap / 0.05 - 1.0);
-            state.extend(place(x, y, z));
-            state
-        },
-    },
-];
-
-/// The suite of that name.
-pub fn suite(name: &str) -> Option<&'static Suite> {
-    SUITES.iter().find(|suite| suite.name == name)
-}
 
 /// What a corpus is made of.
 #[derive(Clone, Debug)]
@@ -86,7 +24,7 @@ pub struct Corpus {
     pub transitions: Transitions<'static>,
     /// Episodes in it.
     pub episodes: u64,
-    /// Episodes that were thrown away, because they did not succeed.
+    /// Episodes that were thrown away: they did not succeed, or not when they were repeated.
     pub thrown: u64,
 }
 
@@ -99,79 +37,53 @@ pub struct View {
     pub context: Context,
 }
 
-impl Suite {
-    /// The suite's scenario: with a goal drawn for each episode, or the same in all.
-    ///
-    /// # Errors
-    /// Never, as long as the tables of this module are sound.
-    pub fn scenario(&self, goal: Option<&[f32]>) -> Result<HandScenario, String> {
-        let (body, frame_skip) = self.body;
-        let fixed = goal.map_or_else(String::new, |goal| format!("fixed_m = {goal:?}"));
-        let text = format!(
-            "schema = \"habitus.hand_task/1\"\nname = \"{}\"\nhand = \"{body}\"\nframe_skip = {frame_skip}\ntask.{} = {{ {fixed} }}\n",
-            self.name, self.task
-        );
-        HandScenario::load_text(&text, "suite.toml").map_err(|error| error.to_string())
-    }
-
-    /// The goal that is finetuned on with a seed.
-    pub fn goal(&self, seed: u64) -> Vec<f32> {
-        let mut rng = episode_rng(seed, self.name, 0, "goal");
-        let ranges = self.goals.iter();
-        ranges
-            .map(|[low, high]| low + (high - low) * rng.random::<f32>())
-            .collect()
-    }
-
-    /// The first `episodes` demonstrations of a scenario that succeed, as pictures.
-    ///
-    /// # Errors
-    /// In words, when an episode cannot be made or fewer than half of them succeed.
-    pub fn collect(
-        &self,
-        scenario: HandScenario,
-        seed: u64,
-        episodes: u64,
-        view: View,
-    ) -> Result<Corpus, String> {
-        let settings = Settings {
-            seed,
-            policy: PolicyChoice::Scripted,
-            fidelity: Fidelity::Physical,
-            max_steps: MaxSteps {
-                house: 1,
-                hand: None,
-            },
-        };
+/// Demonstrations that succeed and repeat themselves, as pictures: `episodes` of them, shared evenly by the tasks.
+///
+/// # Errors
+/// In words, when an episode cannot be made or fewer than half of them are good.
+pub fn collect(
+    suite: &Suite,
+    tasks: &[SuiteTask],
+    seed: u64,
+    episodes: u64,
+    view: View,
+) -> Result<Corpus, String> {
+    let mut frames = Frames::default();
+    let (mut kept, mut thrown) = (0, 0);
+    let n = tasks.len() as u64;
+    for (i, task) in tasks.iter().enumerate() {
+        let share = episodes / n + u64::from((i as u64) < episodes % n);
+        let scenario = task.scenario().map_err(|error| error.to_string())?;
         let env = scenario.env(1, None).map_err(|error| error.to_string())?;
-        let mut eye = Eye::new(self, &env, view);
-        let file = ScenarioFile::Hand(scenario.into());
-        let mut worker = Worker::new(&settings);
-        let mut frames = Frames::default();
-        let (mut kept, mut thrown) = (0, 0);
-        while kept < episodes {
-            let first = kept + thrown;
-            if thrown > episodes {
-                return Err(format!("only {kept} of {first} demonstrations succeed"));
+        let mut eye = Eye::new(suite, &env, view);
+        let demonstrator = Demonstrator::new(scenario, seed);
+        let mut demonstrator = demonstrator.map_err(|error| error.to_string())?;
+        let mut good = 0;
+        while good < share {
+            let tried = demonstrator.tried();
+            if tried.episodes > 2 * share + 16 {
+                let name = &task.name;
+                return Err(format!(
+                    "{name}: only {good} of {} demonstrations are good",
+                    tried.episodes
+                ));
             }
-            let indices: Vec<u64> = (first..first + (episodes - kept).min(64)).collect();
-            let made = worker.record(&file, &indices).map_err(|e| e.to_string())?;
-            for episode in &made {
-                if episode.success {
-                    frames.add(&mut eye, episode)?;
-                    kept += 1;
-                } else {
-                    thrown += 1;
-                }
+            let made = demonstrator.attempt((share - good).min(64));
+            for episode in &made.map_err(|error| error.to_string())? {
+                frames.add(&mut eye, episode)?;
+                good += 1;
             }
         }
-        let transitions = frames.finish(view.size).map_err(|e| e.to_string())?;
-        Ok(Corpus {
-            transitions,
-            episodes: kept,
-            thrown,
-        })
+        let tried = demonstrator.tried();
+        kept += good;
+        thrown += tried.failed + tried.unrepeated;
     }
+    let transitions = frames.finish(view.size).map_err(|e| e.to_string())?;
+    Ok(Corpus {
+        transitions,
+        episodes: kept,
+        thrown,
+    })
 }
 
 /// Draws what is seen.
@@ -191,7 +103,7 @@ impl Eye {
         Self {
             suite: *suite,
             sight: Sight::of(env),
-            camera: usual_camera(env.task().name(), view.size),
+            camera: usual_camera(&**env.task(), view.size),
             context: view.context,
             renderer: Renderer::new(),
             scene: Scene::default(),

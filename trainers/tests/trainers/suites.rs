@@ -2,8 +2,9 @@
 
 use dataset::transitions::{Buffer, Observations};
 use sim::hand::sight::Context;
+use sim::hand::suites::{SUITES, Suite, SuiteTask, suite};
 use trainers::evaluation::comparison::{Comparison, Plan, compare};
-use trainers::evaluation::suites::{SUITES, Suite, SuiteWorlds, View, suite};
+use trainers::evaluation::suites::{Corpus, SuiteWorlds, View, collect};
 use trainers::recipes::representation::Worlds as _;
 
 const VIEW: View = View {
@@ -18,20 +19,15 @@ fn pixels(observations: &Observations<'_>) -> Vec<u8> {
     }
 }
 
-fn corpus(
-    suite: &Suite,
-    goal: Option<&[f32]>,
-    context: Context,
-) -> trainers::evaluation::suites::Corpus {
-    let view = View { context, ..VIEW };
-    let scenario = suite.scenario(goal).unwrap();
-    suite.collect(scenario, 3, 6, view).unwrap()
+fn corpus(suite: &Suite, tasks: &[SuiteTask], context: Context) -> Corpus {
+    collect(suite, tasks, 3, 6, View { context, ..VIEW }).unwrap()
 }
 
 #[test]
 fn demonstrations_become_pictures_actions_and_truth() {
     for suite in &SUITES {
-        let made = corpus(suite, None, Context::Latent);
+        let tasks = suite.pretraining();
+        let made = corpus(suite, &tasks, Context::Latent);
         let t = &made.transitions;
         assert_eq!((made.episodes, t.episodes()), (6, 6));
         assert!(t.actions().iter().all(|x| (-1.0..=1.0).contains(x)));
@@ -41,9 +37,9 @@ fn demonstrations_become_pictures_actions_and_truth() {
         let frame = |i: usize| &rgb[i * 48 * 48 * 3..][..48 * 48 * 3];
         assert!(frame(0) != frame(t.episode(0).end - 1), "nothing moved");
         // The same once more; and nothing but the marker changes where the goal is seen.
-        let again = corpus(suite, None, Context::Latent);
+        let again = corpus(suite, &tasks, Context::Latent);
         assert!(pixels(again.transitions.observations()) == rgb);
-        let marked = corpus(suite, None, Context::Visible);
+        let marked = corpus(suite, &tasks, Context::Visible);
         assert_eq!(marked.transitions.states(), t.states());
         let other = pixels(marked.transitions.observations());
         let changed = rgb.iter().zip(&other).filter(|(a, b)| a != b).count();
@@ -54,11 +50,11 @@ fn demonstrations_become_pictures_actions_and_truth() {
 #[test]
 fn what_is_demonstrated_is_done_again_in_a_suites_worlds() {
     for suite in &SUITES {
-        let goal = suite.goal(5);
-        let scenario = suite.scenario(Some(&goal)).unwrap();
+        let task = suite.finetuned(5);
+        let scenario = task.scenario().unwrap();
         let mut worlds = SuiteWorlds::new(suite, &scenario, VIEW, 3).unwrap();
         worlds.reset(&[3, 3, 4]).unwrap();
-        let made = corpus(suite, Some(&goal), Context::Latent);
+        let made = corpus(suite, &[task], Context::Latent);
         let t = &made.transitions;
         let mut seen = Buffer::Images(vec![0; 3 * 48 * 48 * 3]);
         let mut states = vec![0.0; 3 * t.state_size()];
@@ -158,9 +154,7 @@ fn sheet() {
     for suite in &SUITES {
         for context in [Context::Latent, Context::Visible] {
             let view = View { size, context };
-            let made = suite
-                .collect(suite.scenario(None).unwrap(), 3, 1, view)
-                .unwrap();
+            let made = collect(suite, &suite.pretraining()[..1], 3, 1, view).unwrap();
             let rgb = pixels(made.transitions.observations());
             let frames = made.transitions.frames();
             let mut row = vec![0; columns * size * size * 3];

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use agents::rollout::{
-    self, MaxSteps, Part, Plan, PolicyChoice, RolloutError, Scenarios, Settings,
+    self, Demonstrator, MaxSteps, Part, Plan, PolicyChoice, RolloutError, Scenarios, Settings,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use episode::store::{Store, StoreError};
 use sim::env::Fidelity;
+use sim::hand::suites::{SUITES, Suite, SuiteTask};
 use sim::scenario_file::ScenarioFile;
 
 use super::progress::{Progress, stop_on_interrupt};
@@ -40,6 +41,22 @@ pub(crate) enum Command {
         #[command(flatten)]
         how: HowArguments,
     },
+    /// How often the scripted experts of a suite of manipulation tasks succeed, and whether their actions do it again; exit
+    /// code 1 if one succeeds in less than 95 % of its episodes.
+    #[command(
+        after_help = "Examples:\n  ./habitus rollout experts\n  ./habitus rollout experts kitchen --episodes 1000 --json"
+    )]
+    Experts {
+        /// Only these suites; by default all.
+        #[arg(value_name = "SUITE")]
+        suites: Vec<String>,
+        /// Episodes of each task.
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+        episodes: u64,
+        /// Number of threads; by default one for each core.
+        #[arg(long, value_name = "N")]
+        workers: Option<NonZeroUsize>,
+    },
     /// Simulate recorded episodes again from their actions and compare states and observations step by step; exit code
     /// 1 if one differs.
     #[command(
@@ -63,6 +80,76 @@ pub(crate) enum Command {
         /// Position of the episode, from 0.
         episode: usize,
     },
+}
+
+/// The experts' table.
+fn experts(
+    names: &[String],
+    episodes: u64,
+    workers: usize,
+    seed: u64,
+) -> Result<Done, CommandError> {
+    let all: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+    if let Some(name) = names.iter().find(|name| !all.contains(&name.as_str())) {
+        let found = format!("expected suites of {}, found \"{name}\"", all.join(", "));
+        return Err(CommandError::Input(found));
+    }
+    let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|n| n == suite.name);
+    let mut tasks: Vec<(&str, SuiteTask)> = Vec::new();
+    for suite in SUITES.iter().filter(wanted) {
+        for task in suite.pretraining().into_iter().chain(suite.finetuning()) {
+            // The two broad suites have the same tasks.
+            if !tasks.iter().any(|(_, other)| *other == task) {
+                tasks.push((suite.name, task));
+            }
+        }
+    }
+    let stop = stop_on_interrupt()?;
+    let mut progress = Progress::new();
+    let total = episodes * tasks.len() as u64;
+    let mut table = String::from(
+        "| suite | task | succeed | failed in repetition | actions |\n|---|---|---|---|---|\n",
+    );
+    let mut rows = Vec::new();
+    let mut weak = Vec::new();
+    rollout::pool::in_order(
+        workers,
+        tasks,
+        || {
+            |(suite, task): (&'static str, SuiteTask)| {
+                let scenario = task
+                    .scenario()
+                    .map_err(|e| CommandError::Input(e.to_string()))?;
+                let mut demonstrator = Demonstrator::new(scenario, seed)?;
+                demonstrator.attempt(episodes)?;
+                Ok::<_, CommandError>((suite, task, demonstrator.tried()))
+            }
+        },
+        |(suite, task, tried)| {
+            for i in 0..tried.episodes {
+                progress.episode(if i == 0 { tried.steps as usize } else { 0 }, total);
+            }
+            let succeed = tried.episodes - tried.failed;
+            let share = succeed as f64 / tried.episodes as f64;
+            if share < 0.95 {
+                weak.push(task.name.clone());
+            }
+            let actions = tried.steps as f64 / tried.kept().max(1) as f64;
+            table += &format!(
+                "| {suite} | {} | {succeed} of {} | {} | {actions:.0} |\n",
+                task.name, tried.episodes, tried.unrepeated
+            );
+            rows.push(serde_json::json!({
+                "suite": suite, "task": task.name, "family": task.family, "success": share, "tried": tried,
+            }));
+            Ok(())
+        },
+        &stop,
+    )?;
+    progress.finish();
+    table += &format!("{} tasks; below 95 %: {}", rows.len(), weak.len());
+    let done = Done::new(table, serde_json::json!({ "tasks": rows, "weak": weak }));
+    Ok(done.failed_if(!weak.is_empty()))
 }
 
 #[derive(Args)]
@@ -161,6 +248,11 @@ pub(crate) fn run(command: Command, seed: u64) -> Result<Done, CommandError> {
             workers,
         } => verify(&dir, episodes, workers),
         Command::Show { dir, episode } => show(&dir, episode),
+        Command::Experts {
+            suites,
+            episodes,
+            workers: asked,
+        } => experts(&suites, episodes, workers(asked), seed),
     }
 }
 

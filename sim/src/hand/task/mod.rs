@@ -9,7 +9,7 @@
 //! | `hand/reorient` | a cube in the palm turned as given | `myoHandReorient8-v0`, `myoChallengeDieReorientP1-v0` |
 //! | `point/reach` | a point mass at a given place | |
 //! | `gripper/place` | a thing carried to a given place by a gripper | |
-//! | `gripper/front` | a door, drawer or lid of the household's furniture opened or closed by a gripper | |
+//! | `gripper/chores` | doors, drawers, lids, knobs and the like of the household's furniture brought where they shall be | |
 //!
 //! Those of hands differ from MyoSuite (2.12.2) in this: the target is drawn once, when an episode starts, never again within it; it is
 //! part of the observation, as is the share of the episode that has passed; velocities are seen per second, not per action;
@@ -20,7 +20,7 @@
 //! above, in [`names`] and in [`named`], from which the conformance tests take it; a scripted baseline beside the others, with
 //! its margin over chance.
 
-mod front;
+mod chores;
 mod hold;
 mod key;
 mod place;
@@ -36,7 +36,7 @@ use ::hand::scene::{Options, Scene};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-pub use front::{Front, Handle};
+pub use chores::{Chore, Chores, Housework, Piece, Thing, controls};
 pub use hold::{Hold, HoldWeights};
 pub use key::{Key, KeyWeights};
 pub use place::Place;
@@ -93,6 +93,29 @@ pub trait Task: Debug + Send + Sync {
 
     /// The weighted terms of the reward, in the order of [`Task::terms`], and what became of the episode.
     fn judge(&self, seen: &Seen<'_>, terms: &mut [f32]) -> Verdict;
+
+    /// Where something shall be, to be marked in pictures, in meters in the world; `None` for a task without such a place.
+    fn mark(&self, _: &Seen<'_>) -> Option<[f32; 3]> {
+        None
+    }
+
+    /// From where it is usually looked at.
+    fn view(&self) -> View {
+        View {
+            from: [0.45, -1.0, 1.85],
+            to: [-0.2, -0.4, 1.4],
+            fovy: 0.5,
+        }
+    }
+}
+
+/// Where a camera stands and looks, in meters in the world, and how much it sees from top to bottom, in radians.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "described above")]
+pub struct View {
+    pub from: [f32; 3],
+    pub to: [f32; 3],
+    pub fovy: f32,
 }
 
 /// What became of an episode.
@@ -125,7 +148,7 @@ pub fn named(name: &str) -> Option<Box<dyn Task>> {
         "hand/reorient" => Box::new(Reorient::default()),
         "point/reach" => Box::new(Point::default()),
         "gripper/place" => Box::new(Place::default()),
-        "gripper/front" => Box::new(Front::default()),
+        "gripper/chores" => Box::new(Housework::new(Chores::default())),
         _ => return None,
     })
 }
@@ -173,6 +196,12 @@ impl Task for Box<dyn Task> {
     }
     fn judge(&self, seen: &Seen<'_>, terms: &mut [f32]) -> Verdict {
         (**self).judge(seen, terms)
+    }
+    fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
+        (**self).mark(seen)
+    }
+    fn view(&self) -> View {
+        (**self).view()
     }
 }
 

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Task, Verdict, at_rest, empty_scene, norm, require, symmetric, whether};
+use super::{Task, Verdict, View, at_rest, empty_scene, norm, require, symmetric, whether};
 use crate::catalogue::{Catalogue, Class, Shape};
 use crate::hand::{Body, HandError, Seen, Setting};
 use crate::world::{PartForm, solids};
@@ -22,7 +22,7 @@ use crate::world::{PartForm, solids};
 /// The table: its class.
 const TABLE: &str = "kitchen table";
 /// Half sides of where a thing starts and where it shall be, x and y in meters.
-const AREA: [f32; 2] = [0.2, 0.25];
+const AREA: [f32; 2] = [0.1, 0.1];
 
 /// A thing carried to a given place. Target: place in meters, in the world (3). Error: from the thing's middle to the target,
 /// and from between the fingers to the thing's middle, in meters (3 and 3).
@@ -174,10 +174,22 @@ impl Task for Place {
             terminated: success || lost,
         }
     }
+
+    fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
+        seen.target.first_chunk().copied()
+    }
+
+    fn view(&self) -> View {
+        View {
+            from: [0.6, -0.4, *TOP + 0.55],
+            to: [0.0, 0.0, *TOP + 0.12],
+            fovy: 0.75,
+        }
+    }
 }
 
 /// A thing of a class, free to move.
-fn thing(class: &Class) -> Object {
+pub(super) fn thing(class: &Class) -> Object {
     let [x, y, z] = class.size.map(|side| 0.5 * f64::from(side));
     let mass = f64::from(class.mass);
     let (kind, size, inertia) = match class.shape {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Task, Verdict, at_rest, empty_scene, norm, require, symmetric, whether};
+use super::{Task, Verdict, View, at_rest, empty_scene, norm, require, symmetric, whether};
 use crate::hand::{Body, HandError, Seen, Setting};
 
 /// A point mass at a given place. Target: place in meters (2). Error: target minus place (2).
@@ -106,6 +106,19 @@ impl Task for Point {
         Verdict {
             success,
             terminated: success,
+        }
+    }
+
+    fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
+        let [x, y] = *seen.target.first_chunk()?;
+        Some([x, y, 0.0])
+    }
+
+    fn view(&self) -> View {
+        View {
+            from: [0.0, 0.0, 1.2],
+            to: [0.0; 3],
+            fovy: 0.65,
         }
     }
 }
