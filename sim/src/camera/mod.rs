@@ -28,6 +28,7 @@
 //! # Ok::<(), sim::camera::PictureError>(())
 //! ```
 
+mod entry;
 mod math;
 mod mesh;
 mod packet;
@@ -39,6 +40,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use entry::{CameraEntry, Frame};
 pub use mesh::{Mesh, MeshError};
 pub use renderer::{PictureError, Pictures, Renderer};
 
@@ -286,6 +288,11 @@ impl Camera {
     /// The first solid that it is inside of, by its place among the scene's, if it is inside any.
     pub fn inside_of(&self, scene: &Scene) -> Option<usize> {
         scene.solids.iter().position(|s| s.contains(self.position))
+    }
+
+    /// Where it looks, a direction of length 1 in the world.
+    pub fn ahead(&self) -> [f32; 3] {
+        self.axes()[2]
     }
 
     /// Its axes in the world: right, up, forward.

@@ -291,6 +291,11 @@ impl HandEnv {
         &self.task
     }
 
+    /// Actions after which an episode is cut off.
+    pub fn max_steps(&self) -> u32 {
+        self.max_steps
+    }
+
     /// Everything that is in each world.
     pub fn scene(&self) -> &Scene {
         &self.scene

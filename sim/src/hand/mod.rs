@@ -19,6 +19,7 @@
 //!
 //! Nothing here knows houses, policies or learners.
 
+pub mod appearance;
 mod body;
 mod env;
 mod observation;

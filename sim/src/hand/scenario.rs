@@ -14,9 +14,13 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::appearance::{Appearance, AppearanceRanges};
+use super::sight::{Context, Sight};
 use super::task::{Chores, Hold, Housework, Key, Place, Point, Pose, Reach, Reorient, Task};
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
+use crate::camera::{self, CameraEntry};
 use crate::problem::{InputError, Problem};
+use crate::random::episode_rng;
 use crate::scenario::types::HandParameters;
 
 /// The only format version so far.
@@ -44,6 +48,13 @@ pub struct HandTask {
     pub parameters: HandParameters,
     /// What is wanted; what is left out is as usual.
     pub task: TaskChoice,
+    /// From where it is looked at; the first is usual. Without any: as the task says.
+    #[serde(default)]
+    pub camera: Vec<CameraEntry>,
+    /// What episodes look like, where they do not all look as usual.
+    #[serde(default)]
+    #[schemars(with = "Option<AppearanceRanges>")]
+    pub appearance: Option<Spanned<AppearanceRanges>>,
     /// What the numbers of an action are.
     #[serde(default)]
     pub actions: Actions,
@@ -165,9 +176,54 @@ impl HandScenario {
             path: path.to_owned(),
         };
         // Whether the task suits the hand shows when it is built.
-        match scenario.env(1, None) {
-            Ok(_) => Ok(scenario),
-            Err(reason) => Err(error(vec![Problem::whole(reason.to_string())])),
+        let env = scenario.env(1, None).and_then(|mut env| {
+            env.reset_lane(0, 0, 0)?;
+            Ok(env)
+        });
+        let env = env.map_err(|reason| error(vec![Problem::whole(reason.to_string())]))?;
+        let problems = scenario.check_cameras(&env);
+        if problems.is_empty() {
+            Ok(scenario)
+        } else {
+            Err(error(problems))
+        }
+    }
+
+    /// Whether every camera is on something that is there, and sees something when an episode starts.
+    fn check_cameras(&self, env: &HandEnv) -> Vec<Problem> {
+        let cameras = &self.hand_task.camera;
+        let mut problems = Vec::new();
+        if cameras.is_empty() {
+            return problems;
+        }
+        let sight = Sight::of(env);
+        let seen = env.layout().seen(env.observations());
+        let mut scene = camera::Scene::default();
+        sight.draw(&seen, Context::Latent, &Appearance::default(), &mut scene);
+        for entry in cameras {
+            let on = entry.on.as_ref();
+            if let Some(on) = on.filter(|on| !sight.has_body(on.get_ref())) {
+                let (name, found) = (entry.name.get_ref(), on.get_ref());
+                let message = format!(
+                    "camera \"{name}\": on: expected a body of the hand or the task, found \"{found}\""
+                );
+                problems.push(Problem::at(&self.text, on.span(), message));
+                continue;
+            }
+            let placed = sight.camera(entry, &seen);
+            problems.extend(entry.check_place(&placed, &scene, &self.text));
+        }
+        problems
+    }
+
+    /// What an episode looks like.
+    pub fn appearance(&self, env: &HandEnv, seed: u64, index: u64) -> Appearance {
+        match &self.hand_task.appearance {
+            None => Appearance::default(),
+            Some(ranges) => {
+                let mut rng = episode_rng(seed, &self.digest, index, "appearance");
+                ranges.get_ref().draw(&env.task().view(), &mut rng)
+            }
         }
     }
 
@@ -220,6 +276,16 @@ fn check(hand_task: &HandTask, text: &str) -> Vec<Problem> {
             frame_skip.get_ref()
         );
         problems.push(Problem::at(text, frame_skip.span(), message));
+    }
+    problems.extend(hand_task.camera.iter().flat_map(|c| c.check(text)));
+    if let Some(ranges) = &hand_task.appearance
+        && let Some((field, message)) = ranges.get_ref().check()
+    {
+        let start = ranges.span().start;
+        let at = text.get(start..).and_then(|rest| rest.find(field));
+        let at = start + at.unwrap_or(0);
+        let message = format!("appearance: {field}: {message}");
+        problems.push(Problem::at(text, at..at, message));
     }
     if let Ok(table) = DeTable::parse(text) {
         for (name, value) in table.get_ref() {
@@ -301,6 +367,83 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("a.toml:1:10: expected schema"), "{error}");
+    }
+
+    #[test]
+    fn wrong_cameras_and_appearances_are_refused_at_their_place() {
+        let point = POSE.replace("myohand", "point") + "task.point = {}\n";
+        for (lines, expected) in [
+            (
+                "[[camera]]\nname = \"a\"\nposition = [0.0, 0.0, 1.0]\nlook_at = [0.0, 0.0, 0.0]\nfov_deg = 0.0",
+                "a.toml:9:11: camera \"a\": fov_deg: expected more than 0 and less than 179, found 0",
+            ),
+            (
+                "[[camera]]\nname = \"a\"\nposition = [0.0, 0.0, 1.0]\nlook_at = [0.0, 0.0, 0.0]\nsize = [0, 84]",
+                "a.toml:9:8: camera \"a\": size: expected 1 to 4096 rows and columns, found [0, 84]",
+            ),
+            (
+                "[[camera]]\nname = \"a\"\nposition = [0.1, 0.1, -0.05]\nlook_at = [0.0, 0.0, 0.0]",
+                "a.toml:7:12: camera \"a\": position: expected a free place, found [0.1, 0.1, -0.05] inside something solid",
+            ),
+            (
+                "[[camera]]\nname = \"a\"\nposition = [0.1, 0.1, 0.05]\nlook_at = [0.0, 0.0, 0.0]\non = \"elbow\"",
+                "a.toml:9:6: camera \"a\": on: expected a body of the hand or the task, found \"elbow\"",
+            ),
+            (
+                "[appearance]\ntextures = 1.5",
+                "a.toml:6:1: appearance: textures: expected from 0 to 1, found 1.5",
+            ),
+            (
+                "[appearance]\ndistractors = [3, 2]",
+                "a.toml:6:1: appearance: distractors: expected least and most, found [3, 2]",
+            ),
+        ] {
+            let error =
+                HandScenario::load_text(&format!("{point}{lines}"), "a.toml").expect_err(lines);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    /// Pictures differ from episode to episode and come out the same again; what happens does not change.
+    #[test]
+    fn appearance_changes_pictures_alone() {
+        let plain = POSE.replace("myohand", "gripper") + "task.place = {}\n";
+        let all = "[appearance]\nlight = { turn_deg = 40.0, brightness = [0.7, 1.2] }\ncolors = 0.2\ntextures = 0.5\ncamera = { shift_m = 0.03, turn_deg = 2.0 }\ndistractors = [1, 4]\ntelevision = true\nmoving_shadows = true\n";
+        let [plain, all] = [plain.clone(), plain + all]
+            .map(|text| HandScenario::load_text(&text, "a.toml").unwrap());
+        let mut envs = [&plain, &all].map(|scenario| scenario.env(1, None).unwrap());
+        for env in &mut envs {
+            env.reset_lane(0, 3, 1).unwrap();
+        }
+        let mut renderer = camera::Renderer::new();
+        let mut scene = camera::Scene::default();
+        let mut picture = |env: &HandEnv, appearance: &Appearance| {
+            let sight = Sight::of(env);
+            let seen = env.layout().seen(env.observations());
+            sight.draw(&seen, Context::Latent, appearance, &mut scene);
+            let camera = appearance.moved(&crate::hand::sight::usual_camera(&**env.task(), 48));
+            let mut rgb = vec![0; 48 * 48 * 3];
+            let into = camera::Pictures {
+                rgb: Some(&mut rgb),
+                ..camera::Pictures::default()
+            };
+            renderer.draw(&scene, &camera, into).unwrap();
+            rgb
+        };
+        let [first, other] = [1, 2].map(|index| all.appearance(&envs[1], 3, index));
+        assert_eq!(first, all.appearance(&envs[1], 3, 1));
+        assert!(first.say().contains("a television"), "{}", first.say());
+        let usual = picture(&envs[0], &plain.appearance(&envs[0], 3, 1));
+        let start = picture(&envs[1], &first);
+        assert!(usual != start && start != picture(&envs[1], &other));
+        assert!(start == picture(&envs[1], &first));
+        for env in &mut envs {
+            env.step_flat(&[0.0; 4]).unwrap();
+        }
+        assert_eq!(envs[0].observations(), envs[1].observations());
+        let differ = |a: &[u8], b: &[u8]| a.iter().zip(b).filter(|(a, b)| a != b).count();
+        // The television and the light go on, whatever the gripper does.
+        assert!(differ(&start, &picture(&envs[1], &first)) > start.len() / 20);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use ::hand::model::ShapeKind;
 use ::hand::scene::Primitive;
 use ::hand::turns::{apply, matrix, product, quat_of};
 
+use super::appearance::Appearance;
 use super::task::{Task, View};
 use super::{HandEnv, Seen};
-use crate::camera::{self, Camera, Light, Material, Solid, Texture};
+use crate::camera::{self, Camera, CameraEntry, Light, Material, Solid, Texture};
 use crate::catalogue::{Catalogue, Class};
 
 /// Colors of bodies by the beginnings of their names; furniture has its class's, others are [`SKIN`]. sRGB.
@@ -36,6 +37,7 @@ pub struct Sight {
     still: Vec<Solid>,
     object: Vec<Solid>,
     task: Arc<dyn Task>,
+    max_steps: u32,
 }
 
 /// Whether the target is to be seen.
@@ -102,21 +104,26 @@ impl Sight {
             still,
             object: object.collect(),
             task: Arc::clone(env.task()),
+            max_steps: env.max_steps(),
             kernel,
         }
     }
 
     /// Fills a scene with what is there; nothing of what it was stays.
-    pub fn draw(&self, seen: &Seen<'_>, context: Context, scene: &mut camera::Scene) {
+    pub fn draw(
+        &self,
+        seen: &Seen<'_>,
+        context: Context,
+        appearance: &Appearance,
+        scene: &mut camera::Scene,
+    ) {
         scene.solids.clear();
         scene.light = Light {
             shadows: false,
             ..Light::default()
         };
         scene.solids.extend_from_slice(&self.still);
-        let angles = seen.joint_angles.iter().chain(seen.hinge_angles);
-        let mut qpos: Vec<f64> = angles.map(|x| f64::from(*x)).collect();
-        qpos.resize(self.kernel.joints().len(), 0.0);
+        let qpos = self.qpos(seen);
         let poses = self.kernel.link_poses(&qpos);
         for (shape, color) in &self.shapes {
             let pose = &poses[shape.link];
@@ -151,6 +158,9 @@ impl Sight {
                 });
             }
         }
+        // Steps from the episode's start.
+        let passed = seen.phase.first().unwrap_or(&0.0) * self.max_steps as f32;
+        appearance.apply(libm::roundf(passed) as u32, scene);
         if let (Context::Visible, Some(position)) = (context, self.task.mark(seen)) {
             scene.solids.push(Solid {
                 shape: camera::Shape::Sphere {
@@ -163,6 +173,28 @@ impl Sight {
                 ..Solid::default()
             });
         }
+    }
+    /// A camera of the scenario as it stands now; it stays where it is said to be if what it is on has no such body.
+    pub fn camera(&self, entry: &CameraEntry, seen: &Seen<'_>) -> Camera {
+        let on = entry.on.as_ref();
+        let body = on.and_then(|on| self.kernel.body(on.get_ref(), &self.qpos(seen)));
+        entry.camera(body.map(|pose| {
+            let [w, x, y, z] = quat_of(&pose.turn);
+            (pose.pos.map(|x| x as f32), [x, y, z, w].map(|x| x as f32))
+        }))
+    }
+
+    /// Whether there is a body of that name.
+    pub fn has_body(&self, name: &str) -> bool {
+        let still = vec![0.0; self.kernel.joints().len()];
+        self.kernel.body(name, &still).is_some()
+    }
+
+    fn qpos(&self, seen: &Seen<'_>) -> Vec<f64> {
+        let angles = seen.joint_angles.iter().chain(seen.hinge_angles);
+        let mut qpos: Vec<f64> = angles.map(|x| f64::from(*x)).collect();
+        qpos.resize(self.kernel.joints().len(), 0.0);
+        qpos
     }
 }
 

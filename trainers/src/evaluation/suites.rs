@@ -11,6 +11,7 @@ use agents::rollout::Demonstrator;
 use dataset::transitions::{Buffer, Observations, Transitions, TransitionsError};
 use episode::{Action, Episode};
 use sim::camera::{Camera, Pictures, Renderer, Scene};
+use sim::hand::appearance::Appearance;
 use sim::hand::sight::{Context, Sight, usual_camera};
 use sim::hand::suites::{Suite, SuiteTask};
 use sim::hand::{HandEnv, HandScenario};
@@ -115,7 +116,9 @@ impl Eye {
     /// Draws one world's observation into RGB (size × size × 3).
     fn see(&mut self, observation: &[f32], rgb: &mut [u8]) -> Result<(), String> {
         let seen = self.layout.seen(observation);
-        self.sight.draw(&seen, self.context, &mut self.scene);
+        let usual = Appearance::default();
+        self.sight
+            .draw(&seen, self.context, &usual, &mut self.scene);
         let into = Pictures {
             rgb: Some(rgb),
             ..Pictures::default()

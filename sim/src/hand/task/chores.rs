@@ -742,9 +742,9 @@ impl Task for Housework {
     fn view(&self) -> View {
         if self.chores.piece.len() > 1 {
             return View {
-                from: [1.9, -0.5, 1.9],
-                to: [-0.35, 0.0, 0.75],
-                fovy: 0.8,
+                from: [1.9, -0.3, 1.9],
+                to: [-0.35, 0.05, 0.8],
+                fovy: 0.95,
             };
         }
         let [x, y, z] = self.home;

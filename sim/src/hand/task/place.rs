@@ -182,8 +182,8 @@ impl Task for Place {
     fn view(&self) -> View {
         View {
             from: [0.6, -0.4, *TOP + 0.55],
-            to: [0.0, 0.0, *TOP + 0.12],
-            fovy: 0.75,
+            to: [0.0, 0.0, *TOP + 0.13],
+            fovy: 0.55,
         }
     }
 }
