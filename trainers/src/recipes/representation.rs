@@ -206,7 +206,7 @@ struct Networks {
     policy: Mlp,
 }
 
-/// Mean and deviation of each number of the state, `(1, state)`: the probe learns numbers of the same size.
+/// Mean and deviation of each number of the state, `(1, state)`: networks learn numbers of the same size.
 struct Standard {
     mean: Tensor,
     deviation: Tensor,
@@ -454,7 +454,7 @@ impl Networks {
         let detached = z.detach();
         if let Some(probe) = &self.probe {
             let predicted = probe.forward(parameters, &detached, dropout);
-            let wanted = (&batch.states - &standard.mean) / &standard.deviation;
+            let wanted = standard.apply(&batch.states);
             terms.push(("probe", mean_square(&predicted, &wanted)));
         }
         let predicted = self.policy.forward(parameters, &detached, dropout).tanh();
@@ -465,6 +465,11 @@ impl Networks {
 }
 
 impl Standard {
+    /// States `(batch, state)` with mean 0 and deviation 1 over the frames this was made of.
+    fn apply(&self, states: &Tensor) -> Tensor {
+        (states - &self.mean) / &self.deviation
+    }
+
     fn of(transitions: &Transitions<'_>, device: Device) -> Result<Self, ModelError> {
         let size = transitions.state_size();
         let (mut sums, mut squares) = (vec![0.0_f64; size], vec![0.0_f64; size]);
@@ -659,7 +664,7 @@ pub enum Features {
         /// Random crops of images.
         crop: Option<Crop>,
     },
-    /// The ground-truth state.
+    /// The ground-truth state, each number by the demonstrations' mean and deviation.
     State,
     /// Vectors as they are, such as imported features ([`read_features`]).
     Observations,
@@ -706,7 +711,7 @@ pub struct Policy {
 enum Eyes {
     Frozen(FrozenEncoder),
     Own(Encoder),
-    State,
+    State(Standard),
     Observations,
 }
 
@@ -751,8 +756,11 @@ pub fn train_policy(
         }
         Features::State => {
             let size = demonstrations.state_size();
-            let states = demonstrations.states().to_vec();
-            (Eyes::State, Some(vectors(states, size)?), size)
+            let standard = Standard::of(demonstrations, device)?;
+            let shape = [demonstrations.frames() as i64, size as i64];
+            let states = crate::nn::floats(demonstrations.states(), &shape, device)?;
+            let states = numbers(&standard.apply(&states))?;
+            (Eyes::State(standard), Some(vectors(states, size)?), size)
         }
         Features::Observations => {
             let Observations::Vectors { size, .. } = demonstrations.observations() else {
@@ -827,7 +835,7 @@ impl Policy {
             let seen = match &self.eyes {
                 Eyes::Frozen(encoder) => encoder.encode(observations)?,
                 Eyes::Own(encoder) => encoder.forward(&self.parameters, observations)?,
-                Eyes::State => states.shallow_clone(),
+                Eyes::State(standard) => standard.apply(states),
                 Eyes::Observations => observations.shallow_clone(),
             };
             let raw = self

@@ -87,7 +87,7 @@ fn a_comparison_measures_objectives_and_controls() {
         suite: "point".to_owned(),
         context: Context::Latent,
         objectives: vec!["inverse_dynamics".to_owned(), "behavior_cloning".to_owned()],
-        episodes: 6,
+        episodes: vec![6],
         demonstrations: vec![1, 2],
         seeds: 2,
         rollouts: 4,
@@ -131,9 +131,29 @@ fn a_comparison_measures_objectives_and_controls() {
         table.contains("| inverse dynamics |") && table.contains("2 demonstrations"),
         "{table}"
     );
-    let (again, _) = compared(&plan).unwrap();
+    // What is finished is not run again, a longer list adds to it, another setting is refused.
+    let (again, said) = compared(&plan).unwrap();
     let figures = |c: &Comparison| serde_json::to_value(&c.rows).unwrap();
     assert_eq!(figures(&again), figures(&found));
+    assert!(said.is_empty(), "{said:?}");
+    plan.episodes = vec![4, 6];
+    let (more, said) = compared(&plan).unwrap();
+    assert_eq!(more.rows.len(), 7);
+    assert_eq!(
+        figures(&more).as_array().unwrap()[2..],
+        figures(&found).as_array().unwrap()[..]
+    );
+    assert_eq!(said.iter().filter(|s| s.contains("pretraining")).count(), 2);
+    let trained = said.iter().filter(|line| line.contains("seed"));
+    assert_eq!(trained.count(), 8, "{said:?}");
+    plan.rollouts = 5;
+    let error = compared(&plan).err().unwrap();
+    assert_eq!(error.exit_code(), 2);
+    assert!(
+        error.to_string().contains("with rollouts 4, asked for 5"),
+        "{error}"
+    );
+    plan.rollouts = 4;
 
     plan.objectives = vec!["magic".to_owned()];
     let error = compared(&plan).err().unwrap().to_string();
