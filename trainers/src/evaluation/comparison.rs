@@ -7,7 +7,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -25,7 +25,8 @@ use crate::nn::{EncoderConfig, FrozenEncoder, Precision};
 use crate::objectives::ObjectiveConfig;
 use crate::recipes::RecipeError;
 use crate::recipes::representation::{
-    Config, Features, Options, PolicyConfig, Pretrained, encode, evaluate, pretrain, train_policy,
+    Config, Features, Options, PolicyConfig, Pretrained, Summary, encode, evaluate, pretrain,
+    train_policy,
 };
 
 /// What is compared, and on how much.
@@ -196,11 +197,17 @@ pub fn compare(
                 if results.held(method).is_none() {
                     pace.done(unit);
                 }
+                let Summary {
+                    rank_me,
+                    alpha_req,
+                    seconds,
+                    ..
+                } = done.summary;
                 let held = Held {
                     probe: probe(&done.encoder)?,
-                    rank_me: done.summary.rank_me,
-                    alpha_req: done.summary.alpha_req,
-                    seconds: done.summary.seconds,
+                    rank_me: six_digits(rank_me),
+                    alpha_req: six_digits(alpha_req),
+                    seconds: six_digits(seconds),
                 };
                 (done.encoder, held)
             }
@@ -381,6 +388,7 @@ impl<'a> Study<'a> {
             stop,
             stop_after: None,
             device: Device::Cpu,
+            progress: std::io::stderr().is_terminal(),
         };
         let done = pretrain(&config, &corpus.transitions, &options)?;
         if done.summary.step < done.summary.steps {
@@ -728,12 +736,18 @@ fn probe(encoder: &FrozenEncoder, fit: &Corpus, measure: &Corpus) -> Result<Vec<
     let (fit, measure) = (&fit.transitions, &measure.transitions);
     let size = encoder.config().embedding() as usize;
     let (a, b) = (encode(encoder, fit)?, encode(encoder, measure)?);
-    Ok(linear_probe(
+    let found = linear_probe(
         (&a, fit.states()),
         (&b, measure.states()),
         size,
         fit.state_size(),
-    )?)
+    )?;
+    Ok(found.into_iter().map(six_digits).collect())
+}
+
+/// Six digits after the point: what a file of results gives back as it was.
+fn six_digits(x: f64) -> f64 {
+    (x * 1e6).round() / 1e6
 }
 
 impl Comparison {

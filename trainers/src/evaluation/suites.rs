@@ -364,3 +364,33 @@ impl Worlds for SuiteWorlds {
         self.done.clone()
     }
 }
+
+/// Recorded demonstrations of a scenario of the suite as pictures; those that failed are left out and counted.
+///
+/// # Errors
+/// In words, when the scenario cannot be made, an episode has other observations, or none succeeded.
+pub fn draw(
+    suite: &Suite,
+    scenario: &HandScenario,
+    demonstrations: &[Episode],
+    view: View,
+) -> Result<Corpus, String> {
+    let env = scenario.env(1, None).map_err(|error| error.to_string())?;
+    let mut eye = Eye::new(suite, &env, view);
+    let mut frames = Frames::default();
+    let mut episodes = 0;
+    for episode in demonstrations.iter().filter(|episode| episode.success) {
+        frames.add(&mut eye, episode)?;
+        episodes += 1;
+    }
+    let thrown = demonstrations.len() as u64 - episodes;
+    if episodes == 0 {
+        return Err(format!("none of {thrown} demonstrations succeeds"));
+    }
+    let transitions = frames.finish(view.size).map_err(|e| e.to_string())?;
+    Ok(Corpus {
+        transitions,
+        episodes,
+        thrown,
+    })
+}

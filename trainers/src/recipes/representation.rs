@@ -14,7 +14,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dataset::transitions::{
     Ahead, Batch, Buffer, Crop, Observations, Sampler, SamplerConfig, Transitions, TransitionsError,
@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::metrics::Metrics;
-use super::{RecipeError, restored};
+use super::{RecipeError, bar, restored};
 use crate::checkpoint::{self, CheckpointError, TrainerState};
 use crate::evaluation::representation::{alpha_req, rank_me};
 use crate::evaluation::statistics::{Estimate, share};
@@ -164,6 +164,8 @@ pub struct Options<'a> {
     pub stop_after: Option<u64>,
     /// Where to compute.
     pub device: Device,
+    /// Whether to show progress on stderr.
+    pub progress: bool,
 }
 
 /// A pretrained encoder and what its run came to.
@@ -282,6 +284,8 @@ pub fn pretrain(
         decay: config.decay,
     };
     let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), state.step)?;
+    let bar = bar(options.progress, config.steps, "pretraining");
+    let mut said = Instant::now();
     let mut gradient = vec![0.0; size];
     let mut history: Vec<Vec<(&'static str, f64)>> = Vec::new();
     let (mut rank, mut alpha) = (0.0, 0.0);
@@ -339,6 +343,24 @@ pub fn pretrain(
             line.insert("alpha_req".to_owned(), alpha.into());
         }
         metrics.write(&Value::Object(line))?;
+        bar.set_position(state.step);
+        // A line now and then where no bar is seen.
+        let due = said.elapsed() > Duration::from_secs(10) || state.step == last;
+        if options.progress && (due || !bar.is_hidden()) {
+            let seconds = started.elapsed().as_secs_f64().max(1e-9);
+            let rate = (state.step - steps_before) as f64 / seconds;
+            let (name, value) = losses[0];
+            let message = format!("{name} {value:.4}, {rate:.1} steps/s");
+            if bar.is_hidden() {
+                said = Instant::now();
+                let left = (last - state.step) as f64 / rate;
+                eprintln!(
+                    "step {} of {}: {message}, {left:.0} s left",
+                    state.step, config.steps
+                );
+            }
+            bar.set_message(message);
+        }
         history.push(losses);
         if state.step.is_multiple_of(config.checkpoint_every) && state.step < last {
             written = Some(write_checkpoint(
@@ -351,6 +373,7 @@ pub fn pretrain(
         }
     }
 
+    bar.finish_and_clear();
     if state.step == steps_before {
         // Nothing was left to do: what was measured at the end is measured again.
         (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;

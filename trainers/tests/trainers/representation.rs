@@ -104,6 +104,7 @@ fn run(
         stop: &AtomicBool::new(false),
         stop_after,
         device: Device::Cpu,
+        progress: false,
     };
     pretrain(config, data, &options)
 }
