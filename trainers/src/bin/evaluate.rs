@@ -72,11 +72,12 @@ struct Representation {
     /// Whether pictures show the goal
     #[arg(long, value_enum, default_value_t = Shown::Latent)]
     context: Shown,
-    /// Objectives to pretrain with, separated by commas
+    /// Objectives to pretrain with, separated by commas; also inverse_forward, action_free. predictor_inverse: a policy that
+    /// predicts the next embedding and takes the action from pretrained inverse dynamics
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "inverse_dynamics,behavior_cloning,explicit_forward,implicit_forward,static_contrastive"
+        default_value = "inverse_dynamics,behavior_cloning,explicit_forward,implicit_forward,static_contrastive,predictor_inverse"
     )]
     objectives: Vec<String>,
     /// Episodes of the pretraining corpora, separated by commas; by default the suite's largest

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -22,11 +23,11 @@ use super::representation::linear_probe;
 use super::statistics::{Estimate, share};
 use super::suites::{Corpus, Suite, SuiteWorlds, View};
 use crate::nn::{EncoderConfig, FrozenEncoder, Precision};
-use crate::objectives::ObjectiveConfig;
+use crate::objectives::{InverseDynamicsConfig, ObjectiveConfig};
 use crate::recipes::RecipeError;
 use crate::recipes::representation::{
-    Config, Features, Options, PolicyConfig, Pretrained, Summary, encode, evaluate, pretrain,
-    train_policy,
+    Config, Features, FrozenHeads, Options, PolicyConfig, Pretrained, Summary, encode, evaluate,
+    label_quality, pretrain, train_policy,
 };
 
 /// What is compared, and on how much.
@@ -36,7 +37,7 @@ pub struct Plan {
     pub suite: String,
     /// Whether the goal is marked in the pictures.
     pub context: Context,
-    /// Objectives, by name.
+    /// Objectives, by name, and [`PREDICTOR`].
     pub objectives: Vec<String>,
     /// Episodes of the pretraining corpora.
     pub episodes: Vec<u64>,
@@ -67,6 +68,9 @@ pub struct Held {
     pub rank_me: f64,
     /// Decay of their spectrum; 0 for an encoder that was not trained.
     pub alpha_req: f64,
+    /// Coefficients of determination of the actions that its heads tell for frames of the same episodes that have none,
+    /// one for each number of an action; empty where they tell none.
+    pub labels: Vec<f64>,
     /// Seconds of pretraining.
     pub seconds: f64,
 }
@@ -100,11 +104,16 @@ pub struct Comparison {
 /// Episodes that probes are measured on.
 const HELD_OUT: u64 = 50;
 
+/// The policy that predicts the next embedding and takes the action from pretrained inverse dynamics.
+pub const PREDICTOR: &str = "predictor_inverse";
+
 /// A way to an embedding, or around one.
 #[derive(Clone, Debug)]
 enum Method {
     /// Pretrained on so many episodes.
     Pretrained(ObjectiveConfig, u64),
+    /// [`PREDICTOR`], pretrained by inverse dynamics on so many episodes.
+    Predictor(ObjectiveConfig, u64),
     /// An encoder that was not trained.
     Random,
     /// An encoder trained with the policy.
@@ -117,6 +126,7 @@ impl Method {
     fn name(&self) -> &'static str {
         match self {
             Self::Pretrained(objective, _) => objective.name(),
+            Self::Predictor(..) => PREDICTOR,
             Self::Random => "random",
             Self::Scratch => "scratch",
             Self::State => "state",
@@ -125,7 +135,7 @@ impl Method {
 
     fn episodes(&self) -> u64 {
         match self {
-            Self::Pretrained(_, episodes) => *episodes,
+            Self::Pretrained(_, episodes) | Self::Predictor(_, episodes) => *episodes,
             _ => 0,
         }
     }
@@ -150,11 +160,11 @@ pub fn compare(
     let held_out = OnceCell::new();
     let random = FrozenEncoder::random(&study.config, Precision::Auto, plan.seed, Device::Cpu)?;
     // What is left to do decides which encoders are needed; those of finished policies are not read again.
-    let mut encoders: Vec<Option<FrozenEncoder>> = Vec::new();
+    let mut encoders: Vec<Option<Frozen>> = Vec::new();
     let mut corpus: Option<(u64, Corpus)> = None;
     for method in &methods {
         let size = match method {
-            Method::Pretrained(_, episodes) => *episodes,
+            Method::Pretrained(_, episodes) | Method::Predictor(_, episodes) => *episodes,
             Method::Random => plan.episodes.iter().copied().max().unwrap_or(1),
             Method::Scratch | Method::State => {
                 encoders.push(None);
@@ -179,22 +189,19 @@ pub fn compare(
             corpus = Some((size, made));
         }
         let Some((_, corpus)) = &corpus else { continue };
-        let probe = |encoder: &FrozenEncoder| {
-            if held_out.get().is_none() {
-                let _set = held_out.set(study.collect(None, plan.seed + 1_000_003, HELD_OUT)?);
-            }
-            match held_out.get() {
-                Some(held_out) => probe(encoder, corpus, held_out),
-                None => Ok(Vec::new()),
-            }
+        if held_out.get().is_none() {
+            let _set = held_out.set(study.collect(None, plan.seed + 1_000_003, HELD_OUT)?);
+        }
+        let Some(held_out) = held_out.get() else {
+            continue;
         };
         let (encoder, held) = match method {
-            Method::Pretrained(objective, episodes) => {
+            Method::Pretrained(objective, episodes) | Method::Predictor(objective, episodes) => {
                 let name = method.name();
                 let unit = Unit::Pretraining;
                 tell(pace.line(&format!("pretraining: {name}, {episodes} episodes")));
                 let done = study.pretrain(objective, *episodes, corpus, out, stop)?;
-                if results.held(method).is_none() {
+                if results.held(method).is_none() && matches!(method, Method::Pretrained(..)) {
                     pace.done(unit);
                 }
                 let Summary {
@@ -204,21 +211,34 @@ pub fn compare(
                     ..
                 } = done.summary;
                 let held = Held {
-                    probe: probe(&done.encoder)?,
+                    probe: probe(&done.encoder, corpus, held_out)?,
                     rank_me: six_digits(rank_me),
                     alpha_req: six_digits(alpha_req),
+                    labels: label_quality(&done.encoder, &done.heads, &held_out.transitions)?
+                        .into_iter()
+                        .map(six_digits)
+                        .collect(),
                     seconds: six_digits(seconds),
                 };
-                (done.encoder, held)
+                let frozen = Frozen {
+                    encoder: done.encoder,
+                    heads: Some(Rc::new(done.heads)),
+                };
+                (frozen, held)
             }
             _ => {
                 let held = Held {
-                    probe: probe(&random)?,
+                    probe: probe(&random, corpus, held_out)?,
                     rank_me: 0.0,
                     alpha_req: 0.0,
+                    labels: Vec::new(),
                     seconds: 0.0,
                 };
-                (random.copy()?, held)
+                let frozen = Frozen {
+                    encoder: random.copy()?,
+                    heads: None,
+                };
+                (frozen, held)
             }
         };
         if results.held(method).is_none() {
@@ -276,7 +296,9 @@ pub fn compare(
             })?;
             pace.done(Unit::policy(method));
             let pretrained = match method {
-                Method::Pretrained(_, episodes) => format!(" of {episodes} episodes"),
+                Method::Pretrained(_, episodes) | Method::Predictor(_, episodes) => {
+                    format!(" of {episodes} episodes")
+                }
                 _ => String::new(),
             };
             tell(pace.line(&format!(
@@ -287,6 +309,12 @@ pub fn compare(
         }
     }
     results.comparison(plan, &methods)
+}
+
+/// An encoder that is not trained any more, with the heads that it was pretrained with.
+struct Frozen {
+    encoder: FrozenEncoder,
+    heads: Option<Rc<FrozenHeads>>,
 }
 
 fn stopped() -> RecipeError {
@@ -335,7 +363,8 @@ impl<'a> Study<'a> {
         let all = ObjectiveConfig::all();
         let find = |name: &String| {
             let found = all.iter().find(|o| o.name() == name).cloned();
-            let names: Vec<&str> = all.iter().map(ObjectiveConfig::name).collect();
+            let mut names: Vec<&str> = all.iter().map(ObjectiveConfig::name).collect();
+            names.push(PREDICTOR);
             found.ok_or_else(|| {
                 RecipeError::Input(format!(
                     "objectives: expected some of {}, found \"{name}\"",
@@ -346,7 +375,13 @@ impl<'a> Study<'a> {
         let mut methods = Vec::new();
         for episodes in &self.plan.episodes {
             for name in &self.plan.objectives {
-                methods.push(Method::Pretrained(find(name)?, *episodes));
+                methods.push(if name == PREDICTOR {
+                    let inverse =
+                        ObjectiveConfig::InverseDynamics(InverseDynamicsConfig::default());
+                    Method::Predictor(inverse, *episodes)
+                } else {
+                    Method::Pretrained(find(name)?, *episodes)
+                });
             }
         }
         methods.extend([Method::Random, Method::Scratch, Method::State]);
@@ -397,12 +432,8 @@ impl<'a> Study<'a> {
         Ok(done)
     }
 
-    fn features(
-        &self,
-        method: &Method,
-        encoder: Option<&FrozenEncoder>,
-    ) -> Result<Features, RecipeError> {
-        Ok(match (method, encoder) {
+    fn features(&self, method: &Method, frozen: Option<&Frozen>) -> Result<Features, RecipeError> {
+        Ok(match (method, frozen) {
             (Method::State, _) => Features::State,
             (Method::Scratch, _) => Features::Scratch {
                 encoder: self.config.clone(),
@@ -412,7 +443,14 @@ impl<'a> Study<'a> {
                     shared: false,
                 }),
             },
-            (_, Some(encoder)) => Features::Frozen(encoder.copy()?),
+            (
+                Method::Predictor(..),
+                Some(Frozen {
+                    encoder,
+                    heads: Some(heads),
+                }),
+            ) => Features::Predicted(encoder.copy()?, Rc::clone(heads)),
+            (_, Some(frozen)) => Features::Frozen(frozen.encoder.copy()?),
             (_, None) => {
                 let name = method.name();
                 return Err(RecipeError::Failed(format!("{name}: has no encoder")));

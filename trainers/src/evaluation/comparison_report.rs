@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::comparison::{Comparison, Row};
+use super::comparison::{Comparison, PREDICTOR, Row};
 use super::report::{HEAD, card, percent, push, share, thousands, words};
 use super::statistics::Estimate;
 
@@ -21,6 +21,7 @@ pub fn html(found: &Comparison) -> String {
     html += &over_demonstrations(found);
     html += &over_episodes(found);
     html += &embeddings(found);
+    html += &labels(found);
     html += &method(found);
     html + "</main></body></html>\n"
 }
@@ -336,6 +337,37 @@ fn embeddings(found: &Comparison) -> String {
     html
 }
 
+fn labels(found: &Comparison) -> String {
+    let rows = || {
+        // the predictor's network is that of inverse dynamics
+        let own = found.rows.iter().filter(|row| row.method != PREDICTOR);
+        own.filter_map(|row| Some((row, &row.held.as_ref()?.labels)))
+            .filter(|(_, labels)| !labels.is_empty())
+    };
+    let numbers = rows().map(|(_, labels)| labels.len()).max().unwrap_or(0);
+    if numbers == 0 {
+        return String::new();
+    }
+    let mut html = String::from(
+        "<section><h2>Labels for frames without actions</h2><div class=\"scroll\"><table><thead><tr><th></th>",
+    );
+    for number in 1..=numbers {
+        push(&mut html, format_args!("<th>action {number}, R²</th>"));
+    }
+    html += "</tr></thead><tbody>";
+    for (row, labels) in rows() {
+        push(&mut html, format_args!("<tr><th>{}</th>", name(found, row)));
+        for number in 0..numbers {
+            let cell = labels.get(number);
+            let cell = cell.map_or_else(|| "–".to_owned(), |r2| format!("{r2:.3}"));
+            push(&mut html, format_args!("<td>{cell}</td>"));
+        }
+        html += "</tr>";
+    }
+    html + "</tbody></table></div><p class=\"note\">R² of the actions that pretrained inverse dynamics tell between two frames, on \
+            episodes that nothing was trained on: how well unlabelled pictures can be labelled.</p></section>"
+}
+
 fn method(found: &Comparison) -> String {
     let plan = &found.plan;
     let corpora: Vec<String> = found
@@ -380,6 +412,7 @@ mod tests {
                 probe: vec![0.5, 0.25],
                 rank_me: 3.0,
                 alpha_req: 1.0,
+                labels: vec![0.75, 0.5],
                 seconds: 7.0,
             }),
             success: vec![statistics::share(3, 8), statistics::share(8, 8)],
@@ -409,6 +442,7 @@ mod tests {
         // two curves each: a method's corpora are points of one curve
         assert_eq!(page.matches("<polyline").count(), 6);
         assert!(page.contains("a b, 1,000 episodes") && page.contains("0.250"));
+        assert!(page.contains("action 2, R²") && page.contains("0.750"));
         assert!(!page.contains("NaN") && !page.contains("http"), "{page}");
         for tag in ["section", "svg", "g", "table", "tr"] {
             let open = page.matches(&format!("<{tag}>")).count()

@@ -63,6 +63,20 @@ pub trait Objective {
         true
     }
 
+    /// The actions in the first frames that lead from embeddings `z` to the next frames' `(batch, action)`; none where the
+    /// heads do not tell them.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    fn action_between(
+        &self,
+        _parameters: &Parameters,
+        _z: &Tensor,
+        _next_z: &Tensor,
+    ) -> Result<Option<Tensor>, ModelError> {
+        Ok(None)
+    }
+
     /// Named parts of the loss, scalars; training minimizes their sum.
     ///
     /// # Errors

@@ -13,6 +13,7 @@
 //! which worlds there are.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::metrics::Metrics;
 use super::{RecipeError, bar, restored};
 use crate::checkpoint::{self, CheckpointError, TrainerState};
-use crate::evaluation::representation::{alpha_req, rank_me};
+use crate::evaluation::representation::{alpha_req, determination, rank_me};
 use crate::evaluation::statistics::{Estimate, share};
 use crate::nn::{
     Dropout, Encoder, EncoderConfig, FrozenEncoder, Mlp, MlpConfig, ModelError, Parameters,
@@ -172,8 +173,30 @@ pub struct Options<'a> {
 pub struct Pretrained {
     /// The encoder.
     pub encoder: FrozenEncoder,
+    /// The objective's heads, frozen with it.
+    pub heads: FrozenHeads,
     /// What the run came to.
     pub summary: Summary,
+}
+
+/// The heads that an encoder was pretrained with.
+pub struct FrozenHeads {
+    objective: Box<dyn Objective>,
+    parameters: Parameters,
+}
+
+impl FrozenHeads {
+    /// The actions that lead from embeddings to the next frames' `(batch, action)`; none where the heads do not tell them.
+    ///
+    /// # Errors
+    /// When the embeddings do not fit.
+    pub fn action_between(
+        &self,
+        z: &Tensor,
+        next_z: &Tensor,
+    ) -> Result<Option<Tensor>, ModelError> {
+        no_grad(|| self.objective.action_between(&self.parameters, z, next_z))
+    }
 }
 
 /// What a pretraining run came to.
@@ -374,8 +397,8 @@ pub fn pretrain(
     }
 
     bar.finish_and_clear();
-    if state.step == steps_before {
-        // Nothing was left to do: what was measured at the end is measured again.
+    if rank == 0.0 {
+        // Nothing was left to do, or the run was stopped between two measurements.
         (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
     }
     let named = written.filter(|folder| folder.ends_with(format!("step_{}", state.step)));
@@ -391,6 +414,10 @@ pub fn pretrain(
     let done = (state.step - steps_before) * frames;
     Ok(Pretrained {
         encoder: frozen,
+        heads: FrozenHeads {
+            objective: networks.objective,
+            parameters,
+        },
         summary: Summary {
             step: state.step,
             steps: config.steps,
@@ -678,6 +705,9 @@ fn check_observations(
 pub enum Features {
     /// Embeddings of a frozen encoder: pretrained, random, or read from a file.
     Frozen(FrozenEncoder),
+    /// Embeddings of a frozen encoder, of which the next one is predicted; the pretrained inverse dynamics tell the action
+    /// between (arXiv:2601.21718). The demonstrations' actions are not read.
+    Predicted(FrozenEncoder, Rc<FrozenHeads>),
     /// Its own encoder, trained with the policy; the control "from scratch with augmentation".
     Scratch {
         /// The encoder.
@@ -733,12 +763,14 @@ pub struct Policy {
 
 enum Eyes {
     Frozen(FrozenEncoder),
+    Predicting(FrozenEncoder, Rc<FrozenHeads>),
     Own(Encoder),
     State(Standard),
     Observations,
 }
 
-/// Step 2: trains a policy on demonstrations: `mean (tanh(MLP(features)) - a)²`.
+/// Step 2: trains a policy on demonstrations: `mean (tanh(MLP(features)) - a)²`; with [`Features::Predicted`]
+/// `mean (z + MLP(z) - z')²`.
 ///
 /// # Errors
 /// [`RecipeError::Input`] when features and data do not fit; [`RecipeError::Failed`] when a loss is not finite.
@@ -765,6 +797,19 @@ pub fn train_policy(
             let size = encoder.config().embedding() as usize;
             let z = encode(&encoder, demonstrations)?;
             (Eyes::Frozen(encoder), Some(vectors(z, size)?), size)
+        }
+        Features::Predicted(encoder, heads) => {
+            check_observations(encoder.config(), demonstrations)?;
+            let size = encoder.config().embedding() as usize;
+            let z = encode(&encoder, demonstrations)?;
+            let like = crate::nn::floats(&z[..size], &[1, size as i64], device)?;
+            if heads.action_between(&like, &like)?.is_none() {
+                return Err(RecipeError::Input(
+                    "expected an encoder pretrained by inverse dynamics one step apart".to_owned(),
+                ));
+            }
+            let eyes = Eyes::Predicting(encoder, heads);
+            (eyes, Some(vectors(z, size)?), size)
         }
         Features::Scratch {
             encoder,
@@ -795,12 +840,14 @@ pub fn train_policy(
         }
     };
     let data = data.as_ref().unwrap_or(demonstrations);
+    let predicts = matches!(eyes, Eyes::Predicting(..));
+    let outputs = if predicts { inputs } else { data.action_size() };
     let head = Mlp::new(
         &mut parameters,
         "policy",
         inputs as i64,
         &config.head,
-        data.action_size() as i64,
+        outputs as i64,
         &mut rng,
     )?;
 
@@ -811,7 +858,7 @@ pub fn train_policy(
         crop,
     };
     let mut sampler = Sampler::new(data, sampler, 0)?;
-    let mut batch = Batch::new(data, config.batch.max(1), ahead, false);
+    let mut batch = Batch::new(data, config.batch.max(1), ahead, predicts);
     let mut optimizer = AdamW::new(config.adamw, parameters.values().len());
     let mut gradient = vec![0.0; parameters.values().len()];
     let schedule = Schedule {
@@ -828,8 +875,11 @@ pub fn train_policy(
             Eyes::Own(encoder) => encoder.forward(&parameters, &tensors.observations)?,
             _ => tensors.observations.shallow_clone(),
         };
-        let predicted = head.forward(&parameters, &seen, &mut dropout).tanh();
-        let loss = mean_square(&predicted, &tensors.actions.select(1, 0));
+        let raw = head.forward(&parameters, &seen, &mut dropout);
+        let loss = match &tensors.next {
+            Some(next) => mean_square(&(seen + raw), next),
+            None => mean_square(&raw.tanh(), &tensors.actions.select(1, 0)),
+        };
         parameters.gradient(&loss, &mut gradient)?;
         let (_, norm) = clip_scale(&gradient, f64::INFINITY);
         if !norm.is_finite() {
@@ -856,7 +906,9 @@ impl Policy {
     pub fn act(&self, observations: &Tensor, states: &Tensor) -> Result<Tensor, ModelError> {
         no_grad(|| {
             let seen = match &self.eyes {
-                Eyes::Frozen(encoder) => encoder.encode(observations)?,
+                Eyes::Frozen(encoder) | Eyes::Predicting(encoder, _) => {
+                    encoder.encode(observations)?
+                }
                 Eyes::Own(encoder) => encoder.forward(&self.parameters, observations)?,
                 Eyes::State(standard) => standard.apply(states),
                 Eyes::Observations => observations.shallow_clone(),
@@ -864,6 +916,12 @@ impl Policy {
             let raw = self
                 .head
                 .forward(&self.parameters, &seen, &mut Dropout::off());
+            if let Eyes::Predicting(_, heads) = &self.eyes {
+                let next = &seen + raw;
+                // checked when it was trained
+                let action = heads.action_between(&seen, &next)?;
+                return action.ok_or_else(|| ModelError::Input("no inverse dynamics".to_owned()));
+            }
             Ok(raw.tanh())
         })
     }
@@ -886,6 +944,38 @@ pub fn encode(
         device,
         |observations| encoder.encode(observations),
     )?)
+}
+
+/// How well a pretrained network labels frames that have no actions: coefficients of determination of the actions that
+/// it tells, one for each number of an action (those that do not vary are left out). Empty where its heads tell none.
+///
+/// # Errors
+/// When the encoder reads other observations.
+pub fn label_quality(
+    encoder: &FrozenEncoder,
+    heads: &FrozenHeads,
+    transitions: &Transitions<'_>,
+) -> Result<Vec<f64>, RecipeError> {
+    let z = encode(encoder, transitions)?;
+    let (embedding, size) = (
+        encoder.config().embedding() as usize,
+        transitions.action_size(),
+    );
+    let (mut before, mut after, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+    for episode in 0..transitions.episodes() {
+        let frames = transitions.episode(episode);
+        // nothing is done in an episode's last frame
+        let last = frames.end - 1;
+        before.extend_from_slice(&z[frames.start * embedding..last * embedding]);
+        after.extend_from_slice(&z[(frames.start + 1) * embedding..frames.end * embedding]);
+        wanted.extend_from_slice(&transitions.actions()[frames.start * size..last * size]);
+    }
+    let device = encoder.parameters().device();
+    let rows = |values: &[f32]| crate::nn::floats(values, &[-1, embedding as i64], device);
+    match heads.action_between(&rows(&before)?, &rows(&after)?)? {
+        Some(told) => Ok(determination(&numbers(&told)?, &wanted, size)?),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn encode_frames(

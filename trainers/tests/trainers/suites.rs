@@ -86,7 +86,9 @@ fn a_comparison_measures_objectives_and_controls() {
     let mut plan = Plan {
         suite: "point".to_owned(),
         context: Context::Latent,
-        objectives: vec!["inverse_dynamics".to_owned(), "behavior_cloning".to_owned()],
+        objectives: ["inverse_dynamics", "behavior_cloning", "predictor_inverse"]
+            .map(str::to_owned)
+            .to_vec(),
         episodes: vec![6],
         demonstrations: vec![1, 2],
         seeds: 2,
@@ -110,6 +112,7 @@ fn a_comparison_measures_objectives_and_controls() {
     let expected = [
         "inverse_dynamics",
         "behavior_cloning",
+        "predictor_inverse",
         "random",
         "scratch",
         "state",
@@ -121,6 +124,9 @@ fn a_comparison_measures_objectives_and_controls() {
         let frozen = !["scratch", "state"].contains(&row.method.as_str());
         assert_eq!(row.held.is_some(), frozen);
         assert!(row.held.as_ref().is_none_or(|held| held.probe.len() == 2));
+        let tells = ["inverse_dynamics", "predictor_inverse"].contains(&row.method.as_str());
+        let labels = row.held.as_ref().map_or(0, |held| held.labels.len());
+        assert_eq!(labels, if tells { 2 } else { 0 });
     }
     assert!(
         said.iter()
@@ -138,14 +144,14 @@ fn a_comparison_measures_objectives_and_controls() {
     assert!(said.is_empty(), "{said:?}");
     plan.episodes = vec![4, 6];
     let (more, said) = compared(&plan).unwrap();
-    assert_eq!(more.rows.len(), 7);
+    assert_eq!(more.rows.len(), 9);
     assert_eq!(
-        figures(&more).as_array().unwrap()[2..],
+        figures(&more).as_array().unwrap()[3..],
         figures(&found).as_array().unwrap()[..]
     );
-    assert_eq!(said.iter().filter(|s| s.contains("pretraining")).count(), 2);
+    assert_eq!(said.iter().filter(|s| s.contains("pretraining")).count(), 3);
     let trained = said.iter().filter(|line| line.contains("seed"));
-    assert_eq!(trained.count(), 8, "{said:?}");
+    assert_eq!(trained.count(), 12, "{said:?}");
     plan.rollouts = 5;
     let error = compared(&plan).err().unwrap();
     assert_eq!(error.exit_code(), 2);
