@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicBool;
 use dataset::transitions::{Crop, Observations, Transitions};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
+use sim::hand::sight::Context;
 use tch::{Device, Tensor};
+use trainers::evaluation::suites::{View, suite};
 use trainers::nn::{
     EncoderConfig, FrozenEncoder, ImageEncoderConfig, MlpConfig, Precision, VectorEncoderConfig,
 };
@@ -368,6 +370,42 @@ fn encoders_for_pytorch() {
         let named = [("observations", observations), ("embeddings", embeddings)];
         Tensor::write_safetensors(&named, format!("{out}/{name}_embeddings.safetensors")).unwrap();
     }
+
+    // one that was trained: 150 steps on 60 demonstrations of the point mass, on frames that it was not trained on
+    let suite = suite("point").unwrap();
+    let view = View {
+        size: 48,
+        context: Context::Latent,
+    };
+    let collect = |seed, episodes| {
+        let scenario = suite.scenario(None).unwrap();
+        suite.collect(scenario, seed, episodes, view).unwrap()
+    };
+    let config = Config {
+        steps: 150,
+        batch: 64,
+        ..Config::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let done = run(
+        &config,
+        &collect(1, 60).transitions,
+        folder.path(),
+        false,
+        None,
+    )
+    .unwrap();
+    println!("trained: {:?}", done.summary.losses);
+    std::fs::copy(&done.summary.encoder, format!("{out}/trained.safetensors")).unwrap();
+    let trained = FrozenEncoder::load(&done.summary.encoder, Precision::F32, Device::Cpu).unwrap();
+    let unseen = collect(2, 10).transitions;
+    let Observations::Images { pixels, .. } = unseen.observations() else {
+        panic!("a suite is seen in pictures")
+    };
+    let observations = Tensor::from_slice(pixels).reshape([-1, 48, 48, 3]);
+    let embeddings = trained.encode(&observations).unwrap();
+    let named = [("observations", observations), ("embeddings", embeddings)];
+    Tensor::write_safetensors(&named, format!("{out}/trained_embeddings.safetensors")).unwrap();
 }
 
 /// Prints core-seconds of a pretraining step per image, for tests/peers/representation/step_speed.py beside it.
