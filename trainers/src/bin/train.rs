@@ -141,12 +141,13 @@ fn pretrain_encoder(arguments: &Arguments) -> Result<serde_json::Value, RecipeEr
     let losses = summary.losses.iter();
     let losses: Vec<String> = losses.map(|(name, x)| format!("{name} {x:.4}")).collect();
     eprintln!(
-        "{} of {} steps in {:.0} s; {}; RankMe {:.1}; {}",
+        "{} of {} steps in {:.0} s; {}; RankMe {:.1}; waited for data {:.1} % of the time; {}",
         summary.step,
         summary.steps,
         summary.seconds,
         losses.join(", "),
         summary.rank_me,
+        100.0 * summary.stall,
         summary.encoder.display()
     );
     if summary.step < summary.steps {

@@ -8,6 +8,7 @@ pub mod inverse_dynamics;
 pub mod language_finetune;
 pub mod representation;
 
+mod loader;
 mod metrics;
 
 use std::collections::BTreeMap;

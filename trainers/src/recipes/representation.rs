@@ -24,9 +24,10 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::loader::Loader;
 use super::metrics::Metrics;
 use super::{RecipeError, bar, restored};
 use crate::checkpoint::{self, CheckpointError, TrainerState};
@@ -155,7 +156,8 @@ impl Config {
 
 /// How a run is carried out; nothing here changes its result.
 pub struct Options<'a> {
-    /// The run's folder: `checkpoints/`, `metrics.jsonl`, `encoder.safetensors`.
+    /// The run's folder: `checkpoints/`, `metrics.jsonl`, `timing.jsonl` (seconds and the share of them that the learner waited
+    /// for batches), `encoder.safetensors`.
     pub out: PathBuf,
     /// Go on from the folder's last checkpoint, where there is one.
     pub resume: bool,
@@ -217,6 +219,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Frames encoded per second of this session, forward and backward.
     pub frames_per_second: f64,
+    /// Share of this session's time that the learner waited for batches.
+    pub stall: f64,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
     /// The encoder's file.
@@ -297,8 +301,9 @@ pub fn pretrain(
         ahead,
         crop: config.crop.filter(|_| networks.objective.augments()),
     };
-    let mut sampler = Sampler::new(transitions, sampler, state.batch)?;
-    let mut batch = Batch::new(transitions, config.batch, ahead, next != Next::Unused);
+    let sampler = Sampler::new(transitions, sampler, state.batch)?;
+    let batches = || Batch::new(transitions, config.batch, ahead, next != Next::Unused);
+    let batches = [batches(), batches()];
     let standard = Standard::of(transitions, options.device)?;
     let schedule = Schedule {
         peak: config.learning_rate,
@@ -307,6 +312,8 @@ pub fn pretrain(
         decay: config.decay,
     };
     let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), state.step)?;
+    // apart from the metrics, which are the same whenever they are made
+    let mut timing = Metrics::open(&options.out.join("timing.jsonl"), state.step)?;
     let bar = bar(options.progress, config.steps, "pretraining");
     let mut said = Instant::now();
     let mut gradient = vec![0.0; size];
@@ -318,83 +325,94 @@ pub fn pretrain(
         .stop_after
         .map_or(config.steps, |after| config.steps.min(state.step + after));
 
-    while state.step < last && !options.stop.load(Ordering::Relaxed) {
-        sampler.fill(transitions, &mut batch);
-        let tensors = TensorBatch::new(&batch, transitions, options.device)?;
-        let mut dropout = Dropout::of_step(config.seed, state.step);
-        let terms = networks.loss(&parameters, &tensors, &standard, &mut dropout)?;
-        let losses: Vec<(&'static str, f64)> = terms
-            .iter()
-            .map(|(name, term)| Ok((*name, term.f_double_value(&[])?)))
-            .collect::<Result<_, tch::TchError>>()?;
-        let not_finite = losses.iter().find(|(_, value)| !value.is_finite());
-        let refuse = |what: String| {
-            Err(RecipeError::Failed(format!(
-                "step {}: {what}; the batch holds frames of episodes {}; {}",
-                state.step,
-                episodes_of(&batch, transitions),
-                written.as_ref().map_or_else(
-                    || "no checkpoint was written yet".to_owned(),
-                    |folder| format!("the last checkpoint is {}", folder.display())
-                )
-            )))
-        };
-        if let Some((name, value)) = not_finite {
-            return refuse(format!("the loss {name:?} is {value}"));
-        }
-        parameters.gradient(&total(&terms)?, &mut gradient)?;
-        let (_, norm) = clip_scale(&gradient, f64::INFINITY);
-        if !norm.is_finite() {
-            return refuse("the gradient is not finite".to_owned());
-        }
-        let learning_rate = schedule.at(state.step);
-        parameters.update(|values| optimizer.step(values, &gradient, 1.0, learning_rate))?;
-
-        state.step += 1;
-        state.batch = sampler.cursor();
-        state.seconds = seconds_before + started.elapsed().as_secs_f64();
-        let mut line = Map::new();
-        line.insert("step".to_owned(), state.step.into());
-        for (name, value) in &losses {
-            line.insert((*name).to_owned(), (*value).into());
-        }
-        line.insert("gradient_norm".to_owned(), norm.into());
-        line.insert("learning_rate".to_owned(), learning_rate.into());
-        if state.step.is_multiple_of(config.monitor_every) || state.step == last {
-            (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
-            line.insert("rank_me".to_owned(), rank.into());
-            line.insert("alpha_req".to_owned(), alpha.into());
-        }
-        metrics.write(&Value::Object(line))?;
-        bar.set_position(state.step);
-        // A line now and then where no bar is seen.
-        let due = said.elapsed() > Duration::from_secs(10) || state.step == last;
-        if options.progress && (due || !bar.is_hidden()) {
-            let seconds = started.elapsed().as_secs_f64().max(1e-9);
-            let rate = (state.step - steps_before) as f64 / seconds;
-            let (name, value) = losses[0];
-            let message = format!("{name} {value:.4}, {rate:.1} steps/s");
-            if bar.is_hidden() {
-                said = Instant::now();
-                let left = (last - state.step) as f64 / rate;
-                eprintln!(
-                    "step {} of {}: {message}, {left:.0} s left",
-                    state.step, config.steps
-                );
+    let mut stall = 0.0;
+    std::thread::scope(|scope| -> Result<(), RecipeError> {
+        let mut loader = Loader::start(scope, transitions, sampler, batches);
+        while state.step < last && !options.stop.load(Ordering::Relaxed) {
+            let batch = loader.next()?;
+            let tensors = TensorBatch::new(&batch, transitions, options.device)?;
+            let mut dropout = Dropout::of_step(config.seed, state.step);
+            let terms = networks.loss(&parameters, &tensors, &standard, &mut dropout)?;
+            let losses: Vec<(&'static str, f64)> = terms
+                .iter()
+                .map(|(name, term)| Ok((*name, term.f_double_value(&[])?)))
+                .collect::<Result<_, tch::TchError>>()?;
+            let not_finite = losses.iter().find(|(_, value)| !value.is_finite());
+            let refuse = |what: String| {
+                Err(RecipeError::Failed(format!(
+                    "step {}: {what}; the batch holds frames of episodes {}; {}",
+                    state.step,
+                    episodes_of(&batch, transitions),
+                    written.as_ref().map_or_else(
+                        || "no checkpoint was written yet".to_owned(),
+                        |folder| format!("the last checkpoint is {}", folder.display())
+                    )
+                )))
+            };
+            if let Some((name, value)) = not_finite {
+                return refuse(format!("the loss {name:?} is {value}"));
             }
-            bar.set_message(message);
+            parameters.gradient(&total(&terms)?, &mut gradient)?;
+            let (_, norm) = clip_scale(&gradient, f64::INFINITY);
+            if !norm.is_finite() {
+                return refuse("the gradient is not finite".to_owned());
+            }
+            let learning_rate = schedule.at(state.step);
+            parameters.update(|values| optimizer.step(values, &gradient, 1.0, learning_rate))?;
+
+            state.step += 1;
+            state.batch += config.batch as u64;
+            let seconds = started.elapsed().as_secs_f64().max(1e-9);
+            stall = loader.waited().as_secs_f64() / seconds;
+            state.seconds = seconds_before + started.elapsed().as_secs_f64();
+            let mut line = Map::new();
+            line.insert("step".to_owned(), state.step.into());
+            for (name, value) in &losses {
+                line.insert((*name).to_owned(), (*value).into());
+            }
+            line.insert("gradient_norm".to_owned(), norm.into());
+            line.insert("learning_rate".to_owned(), learning_rate.into());
+            if state.step.is_multiple_of(config.monitor_every) || state.step == last {
+                (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
+                line.insert("rank_me".to_owned(), rank.into());
+                line.insert("alpha_req".to_owned(), alpha.into());
+            }
+            if line.contains_key("rank_me") {
+                let line = json!({"step": state.step, "seconds": state.seconds, "stall": stall});
+                timing.write(&line)?;
+            }
+            metrics.write(&Value::Object(line))?;
+            bar.set_position(state.step);
+            // A line now and then where no bar is seen.
+            let due = said.elapsed() > Duration::from_secs(10) || state.step == last;
+            if options.progress && (due || !bar.is_hidden()) {
+                let rate = (state.step - steps_before) as f64 / seconds;
+                let (name, value) = losses[0];
+                let message = format!("{name} {value:.4}, {rate:.1} steps/s");
+                if bar.is_hidden() {
+                    said = Instant::now();
+                    let left = (last - state.step) as f64 / rate;
+                    eprintln!(
+                        "step {} of {}: {message}, {left:.0} s left",
+                        state.step, config.steps
+                    );
+                }
+                bar.set_message(message);
+            }
+            history.push(losses);
+            loader.give_back(batch);
+            if state.step.is_multiple_of(config.checkpoint_every) && state.step < last {
+                written = Some(write_checkpoint(
+                    &checkpoints,
+                    config,
+                    &parameters,
+                    &optimizer,
+                    &state,
+                )?);
+            }
         }
-        history.push(losses);
-        if state.step.is_multiple_of(config.checkpoint_every) && state.step < last {
-            written = Some(write_checkpoint(
-                &checkpoints,
-                config,
-                &parameters,
-                &optimizer,
-                &state,
-            )?);
-        }
-    }
+        Ok(())
+    })?;
 
     bar.finish_and_clear();
     if rank == 0.0 {
@@ -425,6 +443,7 @@ pub fn pretrain(
             rank_me: rank,
             alpha_req: alpha,
             seconds: state.seconds,
+            stall,
             frames_per_second: done as f64 / started.elapsed().as_secs_f64().max(1e-9),
             checkpoint,
             encoder,
