@@ -709,7 +709,9 @@ fn check_observations(
         EncoderConfig::Vector(vector) => format!("vectors of {}", vector.inputs),
     };
     let found = match transitions.observations() {
-        Observations::Images { height, width, .. } => format!("images of {height} x {width}"),
+        Observations::Images { height, width, .. } | Observations::Drawn { height, width, .. } => {
+            format!("images of {height} x {width}")
+        }
         Observations::Vectors { size, .. } => format!("vectors of {size}"),
     };
     if expected == found {

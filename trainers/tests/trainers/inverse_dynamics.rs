@@ -7,7 +7,7 @@ use agents::rollout::{MaxSteps, Part, Plan, PolicyChoice, Settings, record};
 use sim::env::Fidelity;
 use sim::scenario_file::ScenarioFile;
 use trainers::recipes::RecipeError;
-use trainers::recipes::inverse_dynamics::{Config, RunOptions, run};
+use trainers::recipes::inverse_dynamics::{Config, FramesFrom, RunOptions, run};
 use trainers::recipes::representation::Summary;
 
 fn root() -> PathBuf {
@@ -84,6 +84,12 @@ fn a_store_becomes_an_encoder_and_a_stopped_run_goes_on_bit_for_bit() {
     assert_eq!(resumed.step, 6);
     let encoder = |name| std::fs::read(at(name).join("encoder.safetensors")).unwrap();
     assert!(encoder("whole") == encoder("parts"));
+    let kept = Config {
+        frames: FramesFrom::Memory,
+        ..config.clone()
+    };
+    go(&kept, &at("kept"), false, None).unwrap();
+    assert!(encoder("whole") == encoder("kept"));
     // the configuration of the run can be run
     let text = std::fs::read_to_string(at("whole").join("config.toml")).unwrap();
     assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
