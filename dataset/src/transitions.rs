@@ -6,7 +6,9 @@
 //! Nothing here knows of tensors.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,15 @@ pub enum Observations<'a> {
         /// Columns of an image.
         width: usize,
     },
+    /// RGB that is drawn whenever it is wanted, so that no pixels are kept.
+    Drawn {
+        /// What draws.
+        source: Arc<dyn FrameSource>,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+    },
     /// Numbers `(frames, size)`.
     Vectors {
         /// The numbers.
@@ -31,11 +42,22 @@ pub enum Observations<'a> {
     },
 }
 
+/// Draws the frames of [`Observations::Drawn`].
+pub trait FrameSource: fmt::Debug + Send + Sync {
+    /// Number of frames.
+    fn frames(&self) -> usize;
+
+    /// Draws a frame into RGB `(height, width, 3)`, the same bytes each time.
+    fn draw(&self, frame: usize, rgb: &mut [u8]);
+}
+
 impl Observations<'_> {
     /// Numbers (bytes of an image, floats of a vector) of one frame.
     pub fn frame_len(&self) -> usize {
         match self {
-            Self::Images { height, width, .. } => height * width * 3,
+            Self::Images { height, width, .. } | Self::Drawn { height, width, .. } => {
+                height * width * 3
+            }
             Self::Vectors { size, .. } => *size,
         }
     }
@@ -43,6 +65,7 @@ impl Observations<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Images { pixels, .. } => pixels.len(),
+            Self::Drawn { source, .. } => source.frames() * self.frame_len(),
             Self::Vectors { values, .. } => values.len(),
         }
     }
@@ -51,7 +74,7 @@ impl Observations<'_> {
     pub fn buffer(&self, frames: usize) -> Buffer {
         let count = frames * self.frame_len();
         match self {
-            Self::Images { .. } => Buffer::Images(vec![0; count]),
+            Self::Images { .. } | Self::Drawn { .. } => Buffer::Images(vec![0; count]),
             Self::Vectors { .. } => Buffer::Vectors(vec![0.0; count]),
         }
     }
@@ -265,6 +288,21 @@ impl<'a> Transitions<'a> {
                     *width,
                     (rows, columns),
                 ),
+            },
+            (
+                Observations::Drawn {
+                    source,
+                    height,
+                    width,
+                },
+                Buffer::Images(out),
+            ) => match shift {
+                None => source.draw(frame, &mut out[to]),
+                Some((rows, columns)) => {
+                    let mut image = vec![0; len];
+                    source.draw(frame, &mut image);
+                    crop(&image, &mut out[to], *height, *width, (rows, columns));
+                }
             },
             (Observations::Vectors { values, .. }, Buffer::Vectors(out)) => {
                 out[to].copy_from_slice(&values[from]);
@@ -761,6 +799,57 @@ mod tests {
                 assert!(kinds.len() == all || pad == 9, "pad {pad}: {kinds:?}");
             }
         }
+    }
+
+    #[derive(Debug)]
+    struct Copied(Vec<u8>);
+
+    impl FrameSource for Copied {
+        fn frames(&self) -> usize {
+            self.0.len() / 60
+        }
+
+        fn draw(&self, frame: usize, rgb: &mut [u8]) {
+            rgb.copy_from_slice(&self.0[60 * frame..][..60]);
+        }
+    }
+
+    #[test]
+    fn frames_that_are_drawn_are_batched_like_frames_that_are_kept() {
+        let kept = image();
+        let Observations::Images { pixels, .. } = kept.observations() else {
+            panic!("images")
+        };
+        let with = |pixels: &[u8]| {
+            kept.with_observations(Observations::Drawn {
+                source: Arc::new(Copied(pixels.to_vec())),
+                height: 5,
+                width: 4,
+            })
+        };
+        let drawn = with(pixels).unwrap();
+        let batch = |transitions: &Transitions<'_>, crop| {
+            let config = SamplerConfig {
+                seed: 3,
+                ahead: Ahead::Fixed(1),
+                crop,
+            };
+            let mut sampler = Sampler::new(transitions, config, 0).unwrap();
+            let mut batch = Batch::new(transitions, 30, config.ahead, true);
+            sampler.fill(transitions, &mut batch);
+            (batch.observations, batch.next)
+        };
+        let crop = Crop {
+            pad: 2,
+            shared: false,
+        };
+        for crop in [None, Some(crop)] {
+            assert_eq!(batch(&drawn, crop), batch(&kept, crop));
+        }
+        assert_eq!(
+            with(&pixels[60..]).unwrap_err().to_string(),
+            "observations: expected 120 numbers (2 frames of 60), found 60"
+        );
     }
 
     #[test]

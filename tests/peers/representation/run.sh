@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh VENV: whether PyTorch makes the same embeddings of an encoder's file as habitus, to 1e-5, for encoders of vectors
-# and of images (small, paper_84, paper_120). VENV is made by ../language/setup.sh; needs what `./habitus build` needs.
+# and of images (small, paper_84, paper_120) as they start, and for a small one that was trained. VENV is made by ../language/setup.sh; needs what `./habitus build` needs.
 set -euo pipefail
 [ $# -eq 1 ] || { sed -n '2,3p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd); venv=$(cd "$1" && pwd)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -20,10 +21,11 @@ use sim::hand::suites;
 use sim::scenario::LoadedScenario;
 use sim::scenario_file::ScenarioFile;
 use trainers::evaluation::comparison::{self, Plan};
+use trainers::evaluation::comparison_report;
 use trainers::evaluation::language::{self, Figures, Items, Measured};
 use trainers::evaluation::report::{Model, Report, read_curve};
 use trainers::evaluation::statistics::{self, Estimate};
-use trainers::nn::{Llama, Precision, Tokenizer, init_torch, load_model};
+use trainers::nn::{Llama, Precision, Tokenizer, exit_now, init_torch, load_model};
 use trainers::{cache, checkpoint};
 
 /// Measures models.
@@ -49,18 +51,19 @@ enum Command {
     /// What pretraining an encoder of images is worth: objectives beside each other, and their controls
     ///
     /// Collects scripted demonstrations, pretrains an encoder with each objective, freezes it, finetunes a policy on a few
-    /// demonstrations of one goal, rolls it out. Writes table.md and figures.json; what is pretrained is kept, and the same
-    /// command goes on where it stopped.
+    /// demonstrations of one goal, rolls it out. Writes report.html, table.md and figures.json. What is finished is kept in
+    /// results.jsonl, and the same command goes on where it stopped, also with longer lists; other settings are refused.
     ///
-    /// Example:
+    /// Examples:
     ///   habitus evaluate representation --suite point --out runs/point
+    ///   habitus evaluate representation --suite point --episodes 10,100,1000 --demonstrations 1,2,5,10 --out runs/curves
     #[command(verbatim_doc_comment)]
     Representation(Representation),
 }
 
 #[derive(clap::Args)]
 struct Representation {
-    /// Which tasks: point or place
+    /// Which tasks: point, place, door, kitchen, broad or broad2
     #[arg(long)]
     suite: String,
     /// Folder for the results; it is created
@@ -69,16 +72,17 @@ struct Representation {
     /// Whether pictures show the goal
     #[arg(long, value_enum, default_value_t = Shown::Latent)]
     context: Shown,
-    /// Objectives to pretrain with, separated by commas
+    /// Objectives to pretrain with, separated by commas; also inverse_forward, action_free. predictor_inverse: a policy that
+    /// predicts the next embedding and takes the action from pretrained inverse dynamics
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "inverse_dynamics,behavior_cloning,explicit_forward,implicit_forward,static_contrastive"
+        default_value = "inverse_dynamics,behavior_cloning,explicit_forward,implicit_forward,static_contrastive,predictor_inverse"
     )]
     objectives: Vec<String>,
-    /// Episodes of the pretraining corpus; by default the suite's largest
-    #[arg(long)]
-    episodes: Option<u64>,
+    /// Episodes of the pretraining corpora, separated by commas; by default the suite's largest
+    #[arg(long, value_delimiter = ',')]
+    episodes: Option<Vec<u64>>,
     /// Numbers of demonstrations to finetune on, separated by commas; by default the suite's two smallest
     #[arg(long, value_delimiter = ',')]
     demonstrations: Option<Vec<u64>>,
@@ -203,6 +207,8 @@ fn main() -> ExitCode {
 /// question.
 const SHOWN: usize = 150;
 
+static STOP: AtomicBool = AtomicBool::new(false);
+
 /// What the exit code tells apart.
 enum Failure {
     Input(anyhow::Error),
@@ -225,7 +231,10 @@ fn representation(arguments: &Representation) -> Result<(), Failure> {
             Shown::Visible => Context::Visible,
         },
         objectives: arguments.objectives.clone(),
-        episodes: arguments.episodes.unwrap_or(suite.corpora[2]),
+        episodes: arguments
+            .episodes
+            .clone()
+            .unwrap_or_else(|| vec![suite.corpora[2]]),
         demonstrations: arguments
             .demonstrations
             .clone()
@@ -244,8 +253,17 @@ fn representation(arguments: &Representation) -> Result<(), Failure> {
         .map_err(Failure::Input)?;
     let start = std::time::Instant::now();
     let mut tell = |what: String| eprintln!("{:>6.0} s  {what}", start.elapsed().as_secs_f64());
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let found = comparison::compare(&plan, suite, out, &stop, &mut tell).map_err(|error| {
+    // Finished policies are kept as they finish, so that the second Ctrl-C loses only what is under way.
+    let listening = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            exit_now(130);
+        }
+        eprintln!("stopping after this step or policy; once more stops at once");
+    });
+    if let Err(error) = listening {
+        eprintln!("Ctrl-C will stop at once: {error}");
+    }
+    let found = comparison::compare(&plan, suite, out, &STOP, &mut tell).map_err(|error| {
         let code = error.exit_code();
         let error = anyhow!("{error}");
         if code == 2 {
@@ -256,7 +274,12 @@ fn representation(arguments: &Representation) -> Result<(), Failure> {
     })?;
     let table = found.table();
     let figures = serde_json::to_string_pretty(&found).map_err(|e| Failure::Other(e.into()))?;
-    for (name, text) in [("table.md", &table), ("figures.json", &figures)] {
+    let html = comparison_report::html(&found);
+    for (name, text) in [
+        ("table.md", &table),
+        ("figures.json", &figures),
+        ("report.html", &html),
+    ] {
         fs::write(out.join(name), text)
             .with_context(|| out.join(name).display().to_string())
             .map_err(Failure::Other)?;

@@ -9,7 +9,7 @@ use clap::Parser;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use trainers::nn::{exit_now, init_torch};
-use trainers::recipes::{RecipeError, bench, language_finetune};
+use trainers::recipes::{RecipeError, bench, inverse_dynamics, language_finetune};
 
 /// Trains a model as a recipe says.
 #[derive(Parser)]
@@ -17,7 +17,8 @@ use trainers::recipes::{RecipeError, bench, language_finetune};
     name = "train",
     version,
     after_help = "Example:\n  habitus train recipes/language_finetune.toml --set 'data=[\"runs/data/train.jsonl\"]' \\\n      \
-                  --set ewc.text=general.jsonl --out runs/first\n  habitus train recipes/language_finetune.toml --out runs/first --resume\n\n\
+                  --set ewc.text=general.jsonl --out runs/first\n  habitus train recipes/language_finetune.toml --out runs/first --resume\n  \
+                  habitus train recipes/inverse_dynamics.toml --set 'data=[\"stores/point\"]' --out runs/encoder\n\n\
                   Exit code 0: done (or stopped by Ctrl-C with a checkpoint); 1: failed; 2: the input is wrong."
 )]
 struct Arguments {
@@ -91,6 +92,71 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
         )?;
         return Ok(json!(figures));
     }
+    let name = recipe_name(arguments)?;
+    let recipe = RECIPES.iter().find(|(known, _)| *known == name);
+    let Some((_, carry_out)) = recipe else {
+        let names = RECIPES.map(|(known, _)| known).join(", ");
+        return Err(RecipeError::Input(format!(
+            "recipe: expected one of {names}, found \"{name}\""
+        )));
+    };
+    carry_out(arguments)
+}
+
+/// Carries a recipe out: what it came to.
+type Recipe = fn(&Arguments) -> Result<serde_json::Value, RecipeError>;
+
+/// By the key `recipe` of their files.
+const RECIPES: [(&str, Recipe); 2] = [
+    ("language_finetune", finetune_language),
+    ("inverse_dynamics", pretrain_encoder),
+];
+
+/// The file's key `recipe`; where it has none, the first recipe.
+fn recipe_name(arguments: &Arguments) -> Result<String, RecipeError> {
+    let Some(path) = &arguments.recipe else {
+        return Ok(RECIPES[0].0.to_owned());
+    };
+    let wrong = |error: String| RecipeError::Input(format!("{}: {error}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let name = table.get("recipe").and_then(toml::Value::as_str);
+    Ok(name.unwrap_or(RECIPES[0].0).to_owned())
+}
+
+fn pretrain_encoder(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
+    if arguments.init_adapter.is_some() {
+        let text = "--init-adapter: an encoder of pictures has no adapter";
+        return Err(RecipeError::Input(text.to_owned()));
+    }
+    let config: inverse_dynamics::Config = read_recipe(arguments)?;
+    let options = inverse_dynamics::RunOptions {
+        out: arguments.out.clone().expect("clap requires --out"),
+        resume: arguments.resume,
+        stop: &STOP,
+        stop_after: None,
+        progress: true,
+    };
+    let summary = inverse_dynamics::run(&config, &options)?;
+    let losses = summary.losses.iter();
+    let losses: Vec<String> = losses.map(|(name, x)| format!("{name} {x:.4}")).collect();
+    eprintln!(
+        "{} of {} steps in {:.0} s; {}; RankMe {:.1}; waited for data {:.1} % of the time; {}",
+        summary.step,
+        summary.steps,
+        summary.seconds,
+        losses.join(", "),
+        summary.rank_me,
+        100.0 * summary.stall,
+        summary.encoder.display()
+    );
+    if summary.step < summary.steps {
+        eprintln!("stopped early: go on with --resume");
+    }
+    Ok(json!(summary))
+}
+
+fn finetune_language(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
     let config: language_finetune::Config = read_recipe(arguments)?;
     let out = arguments.out.clone().expect("clap requires --out");
     let options = language_finetune::Options {

@@ -4,12 +4,18 @@
 //! The protocol is section 4 of Brandfonbrener et al. (2023, arXiv:2305.16985), with two differences: every figure has its n
 //! and a Wilson interval, and each seed of finetuning has a goal of its own, drawn from the seed.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use dataset::transitions::Crop;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sim::hand::sight::Context;
 use sim::hand::suites::{Suite, SuiteTask};
 use tch::Device;
@@ -18,10 +24,11 @@ use super::representation::linear_probe;
 use super::statistics::{Estimate, share};
 use super::suites::{self, Corpus, SuiteWorlds, View};
 use crate::nn::{EncoderConfig, FrozenEncoder, Precision};
-use crate::objectives::ObjectiveConfig;
+use crate::objectives::{InverseDynamicsConfig, ObjectiveConfig};
 use crate::recipes::RecipeError;
 use crate::recipes::representation::{
-    Config, Features, Options, PolicyConfig, encode, evaluate, pretrain, train_policy,
+    Config, Features, FrozenHeads, Options, PolicyConfig, Pretrained, Summary, encode, evaluate,
+    label_quality, pretrain, train_policy,
 };
 
 /// What is compared, and on how much.
@@ -31,10 +38,10 @@ pub struct Plan {
     pub suite: String,
     /// Whether the goal is marked in the pictures.
     pub context: Context,
-    /// Objectives, by name.
+    /// Objectives, by name, and [`PREDICTOR`].
     pub objectives: Vec<String>,
-    /// Episodes of the pretraining corpus.
-    pub episodes: u64,
+    /// Episodes of the pretraining corpora.
+    pub episodes: Vec<u64>,
     /// Numbers of demonstrations to finetune on.
     pub demonstrations: Vec<u64>,
     /// Seeds of finetuning: each has a goal, demonstrations and networks of its own.
@@ -54,7 +61,7 @@ pub struct Plan {
 }
 
 /// What an encoder holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     /// Coefficients of determination of a linear map to the ground truth, on episodes that nobody was trained on.
     pub probe: Vec<f64>,
@@ -62,6 +69,9 @@ pub struct Held {
     pub rank_me: f64,
     /// Decay of their spectrum; 0 for an encoder that was not trained.
     pub alpha_req: f64,
+    /// Coefficients of determination of the actions that its heads tell for frames of the same episodes that have none,
+    /// one for each number of an action; empty where they tell none.
+    pub labels: Vec<f64>,
     /// Seconds of pretraining.
     pub seconds: f64,
 }
@@ -71,6 +81,8 @@ pub struct Held {
 pub struct Row {
     /// `inverse_dynamics`, …, or a control: `scratch`, `state`, `random`.
     pub method: String,
+    /// Episodes of its pretraining corpus; 0 for a control, which has none.
+    pub episodes: u64,
     /// What its encoder holds; none where there is no frozen one.
     pub held: Option<Held>,
     /// For each number of demonstrations, successes over all seeds and rollouts.
@@ -84,26 +96,57 @@ pub struct Row {
 pub struct Comparison {
     /// What was asked.
     pub plan: Plan,
-    /// Frames of the pretraining corpus, and demonstrations that were thrown away because they failed.
-    pub corpus: [u64; 3],
-    /// By method, objectives first.
+    /// Of each pretraining corpus: episodes, frames, demonstrations that were thrown away because they failed.
+    pub corpora: Vec<[u64; 3]>,
+    /// By corpus and method, objectives first; then the controls.
     pub rows: Vec<Row>,
 }
 
 /// Episodes that probes are measured on.
 const HELD_OUT: u64 = 50;
 
+/// The policy that predicts the next embedding and takes the action from pretrained inverse dynamics.
+pub const PREDICTOR: &str = "predictor_inverse";
+
 /// A way to an embedding, or around one.
+#[derive(Clone, Debug)]
 enum Method {
-    Frozen(Box<FrozenEncoder>),
+    /// Pretrained on so many episodes.
+    Pretrained(ObjectiveConfig, u64),
+    /// [`PREDICTOR`], pretrained by inverse dynamics on so many episodes.
+    Predictor(ObjectiveConfig, u64),
+    /// An encoder that was not trained.
+    Random,
+    /// An encoder trained with the policy.
     Scratch,
+    /// The ground truth.
     State,
 }
 
-/// Carries a plan out in a folder; what was pretrained there is taken over. `tell` hears what is being done.
+impl Method {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Pretrained(objective, _) => objective.name(),
+            Self::Predictor(..) => PREDICTOR,
+            Self::Random => "random",
+            Self::Scratch => "scratch",
+            Self::State => "state",
+        }
+    }
+
+    fn episodes(&self) -> u64 {
+        match self {
+            Self::Pretrained(_, episodes) | Self::Predictor(_, episodes) => *episodes,
+            _ => 0,
+        }
+    }
+}
+
+/// Carries a plan out in a folder. What was done there before under the same settings is taken over; lists of the plan may
+/// have grown. `tell` hears what is being done.
 ///
 /// # Errors
-/// When the plan makes no sense, a demonstration cannot be made, or training fails.
+/// When the plan makes no sense or is not the folder's, a demonstration cannot be made, or training fails.
 pub fn compare(
     plan: &Plan,
     suite: &Suite,
@@ -111,204 +154,667 @@ pub fn compare(
     stop: &AtomicBool,
     tell: &mut dyn FnMut(String),
 ) -> Result<Comparison, RecipeError> {
-    let config = EncoderConfig::preset(&plan.encoder).ok_or_else(|| {
-        RecipeError::Input(format!(
-            "encoder: expected small, paper_84 or paper_120, found \"{}\"",
-            plan.encoder
-        ))
-    })?;
-    if plan.episodes == 0 || plan.demonstrations.contains(&0) {
-        let text = "episodes, demonstrations: expected at least 1 each";
-        return Err(RecipeError::Input(text.to_owned()));
+    let study = Study::new(plan, suite)?;
+    let methods = study.methods()?;
+    let mut results = Results::open(&out.join("results.jsonl"), plan)?;
+    let mut pace = Pace::new(study.left(&methods, &results));
+    let held_out = OnceCell::new();
+    let random = FrozenEncoder::random(&study.config, Precision::Auto, plan.seed, Device::Cpu)?;
+    // What is left to do decides which encoders are needed; those of finished policies are not read again.
+    let mut encoders: Vec<Option<Frozen>> = Vec::new();
+    let mut corpus: Option<(u64, Corpus)> = None;
+    for method in &methods {
+        let size = match method {
+            Method::Pretrained(_, episodes) | Method::Predictor(_, episodes) => *episodes,
+            Method::Random => plan.episodes.iter().copied().max().unwrap_or(1),
+            Method::Scratch | Method::State => {
+                encoders.push(None);
+                continue;
+            }
+        };
+        let known = results.held(method).is_some() && results.corpus(size).is_some();
+        if known && !study.policies_left(method, &results) {
+            encoders.push(None);
+            continue;
+        }
+        if corpus.as_ref().is_none_or(|(made, _)| *made != size) {
+            // the old one goes first: two need not fit into memory
+            drop(corpus.take());
+            tell(format!("{size} demonstrations of many goals"));
+            let made = study.collect(&suite.pretraining(), plan.seed, size)?;
+            results.add(Line::Corpus {
+                episodes: size,
+                frames: made.transitions.frames() as u64,
+                thrown: made.thrown,
+            })?;
+            corpus = Some((size, made));
+        }
+        let Some((_, corpus)) = &corpus else { continue };
+        if held_out.get().is_none() {
+            let _set = held_out.set(study.collect(
+                &suite.pretraining(),
+                plan.seed + 1_000_003,
+                HELD_OUT,
+            )?);
+        }
+        let Some(held_out) = held_out.get() else {
+            continue;
+        };
+        let (encoder, held) = match method {
+            Method::Pretrained(objective, episodes) | Method::Predictor(objective, episodes) => {
+                let name = method.name();
+                let unit = Unit::Pretraining;
+                tell(pace.line(&format!("pretraining: {name}, {episodes} episodes")));
+                let done = study.pretrain(objective, *episodes, corpus, out, stop)?;
+                if results.held(method).is_none() && matches!(method, Method::Pretrained(..)) {
+                    pace.done(unit);
+                }
+                let Summary {
+                    rank_me,
+                    alpha_req,
+                    seconds,
+                    ..
+                } = done.summary;
+                let held = Held {
+                    probe: probe(&done.encoder, corpus, held_out)?,
+                    rank_me: six_digits(rank_me),
+                    alpha_req: six_digits(alpha_req),
+                    labels: label_quality(&done.encoder, &done.heads, &held_out.transitions)?
+                        .into_iter()
+                        .map(six_digits)
+                        .collect(),
+                    seconds: six_digits(seconds),
+                };
+                let frozen = Frozen {
+                    encoder: done.encoder,
+                    heads: Some(Rc::new(done.heads)),
+                };
+                (frozen, held)
+            }
+            _ => {
+                let held = Held {
+                    probe: probe(&random, corpus, held_out)?,
+                    rank_me: 0.0,
+                    alpha_req: 0.0,
+                    labels: Vec::new(),
+                    seconds: 0.0,
+                };
+                let frozen = Frozen {
+                    encoder: random.copy()?,
+                    heads: None,
+                };
+                (frozen, held)
+            }
+        };
+        if results.held(method).is_none() {
+            results.add(Line::Held {
+                method: method.name().to_owned(),
+                episodes: method.episodes(),
+                held,
+            })?;
+        }
+        encoders.push(Some(encoder));
     }
-    let EncoderConfig::Image(image) = &config else {
-        return Err(RecipeError::Input(
-            "encoder: expected one of images".to_owned(),
-        ));
-    };
-    let view = View {
-        size: image.size as usize,
-        context: plan.context,
-    };
-    let all = ObjectiveConfig::all();
-    let objectives: Vec<ObjectiveConfig> = plan
-        .objectives
-        .iter()
-        .map(|name| {
+    drop(corpus);
+
+    let n = plan.rollouts;
+    for seed in 1..=plan.seeds {
+        let lacks = |method: &Method, demonstrations: u64| {
+            results.successes(method, seed, demonstrations).is_none()
+        };
+        let left: Vec<(u64, usize)> = plan
+            .demonstrations
+            .iter()
+            .flat_map(|size| (0..methods.len()).map(move |m| (*size, m)))
+            .filter(|(size, m)| lacks(&methods[*m], *size))
+            .collect();
+        if left.is_empty() {
+            continue;
+        }
+        let task = suite.finetuned(plan.seed + seed - 1);
+        let scenario = task.scenario();
+        let scenario = scenario.map_err(|error| RecipeError::Failed(error.to_string()))?;
+        let worlds = n.clamp(1, 256) as usize;
+        let mut worlds =
+            SuiteWorlds::new(suite, &scenario, study.view, worlds).map_err(RecipeError::Failed)?;
+        let rollouts: Vec<u64> = (0..n).map(|i| 1_000_000 * seed + i).collect();
+        let mut few: Option<(u64, Corpus)> = None;
+        for (demonstrations, m) in left {
+            if stop.load(Ordering::Relaxed) {
+                return Err(stopped());
+            }
+            if few.as_ref().is_none_or(|(made, _)| *made != demonstrations) {
+                let task = std::slice::from_ref(&task);
+                let made = study.collect(task, plan.seed + seed, demonstrations)?;
+                few = Some((demonstrations, made));
+            }
+            let Some((_, few)) = &few else { continue };
+            let method = &methods[m];
+            let features = study.features(method, encoders[m].as_ref())?;
+            let policy = study.policy(method, seed);
+            let policy = train_policy(&policy, features, &few.transitions, Device::Cpu)?;
+            let done = evaluate(&policy, &mut worlds, &few.transitions, &rollouts)?;
+            results.add(Line::Policy {
+                method: method.name().to_owned(),
+                episodes: method.episodes(),
+                seed,
+                demonstrations,
+                successes: done.successes.iter().filter(|s| **s).count() as u64,
+            })?;
+            pace.done(Unit::policy(method));
+            let pretrained = match method {
+                Method::Pretrained(_, episodes) | Method::Predictor(_, episodes) => {
+                    format!(" of {episodes} episodes")
+                }
+                _ => String::new(),
+            };
+            tell(pace.line(&format!(
+                "seed {seed}, {demonstrations} demonstrations, {}{pretrained}: {:.2}",
+                method.name(),
+                done.share.value
+            )));
+        }
+    }
+    results.comparison(plan, &methods)
+}
+
+/// An encoder that is not trained any more, with the heads that it was pretrained with.
+struct Frozen {
+    encoder: FrozenEncoder,
+    heads: Option<Rc<FrozenHeads>>,
+}
+
+fn stopped() -> RecipeError {
+    RecipeError::Failed("stopped; the same command goes on".to_owned())
+}
+
+/// A plan that makes sense, and how its parts are done.
+struct Study<'a> {
+    plan: &'a Plan,
+    suite: &'a Suite,
+    config: EncoderConfig,
+    view: View,
+}
+
+impl<'a> Study<'a> {
+    fn new(plan: &'a Plan, suite: &'a Suite) -> Result<Self, RecipeError> {
+        let config = EncoderConfig::preset(&plan.encoder).ok_or_else(|| {
+            RecipeError::Input(format!(
+                "encoder: expected small, paper_84 or paper_120, found \"{}\"",
+                plan.encoder
+            ))
+        })?;
+        let some = |list: &[u64]| !list.is_empty() && !list.contains(&0);
+        if !some(&plan.episodes) || !some(&plan.demonstrations) {
+            let text = "episodes, demonstrations: expected at least 1 each";
+            return Err(RecipeError::Input(text.to_owned()));
+        }
+        let EncoderConfig::Image(image) = &config else {
+            return Err(RecipeError::Input(
+                "encoder: expected one of images".to_owned(),
+            ));
+        };
+        let view = View {
+            size: image.size as usize,
+            context: plan.context,
+        };
+        Ok(Self {
+            plan,
+            suite,
+            config,
+            view,
+        })
+    }
+
+    fn methods(&self) -> Result<Vec<Method>, RecipeError> {
+        let all = ObjectiveConfig::all();
+        let find = |name: &String| {
             let found = all.iter().find(|o| o.name() == name).cloned();
-            let names: Vec<&str> = all.iter().map(ObjectiveConfig::name).collect();
+            let mut names: Vec<&str> = all.iter().map(ObjectiveConfig::name).collect();
+            names.push(PREDICTOR);
             found.ok_or_else(|| {
                 RecipeError::Input(format!(
                     "objectives: expected some of {}, found \"{name}\"",
                     names.join(", ")
                 ))
             })
-        })
-        .collect::<Result<_, _>>()?;
-    let collect = |tasks: &[SuiteTask], seed, episodes| {
-        let corpus = suites::collect(suite, tasks, seed, episodes, view);
-        corpus.map_err(RecipeError::Failed)
-    };
-    tell(format!("{} demonstrations to pretrain on", plan.episodes));
-    let corpus = collect(&suite.pretraining(), plan.seed, plan.episodes)?;
-    let held_out = collect(&suite.pretraining(), plan.seed + 1_000_003, HELD_OUT)?;
+        };
+        let mut methods = Vec::new();
+        for episodes in &self.plan.episodes {
+            for name in &self.plan.objectives {
+                methods.push(if name == PREDICTOR {
+                    let inverse =
+                        ObjectiveConfig::InverseDynamics(InverseDynamicsConfig::default());
+                    Method::Predictor(inverse, *episodes)
+                } else {
+                    Method::Pretrained(find(name)?, *episodes)
+                });
+            }
+        }
+        methods.extend([Method::Random, Method::Scratch, Method::State]);
+        Ok(methods)
+    }
 
-    let mut methods: Vec<(String, Method, Option<Held>)> = Vec::new();
-    for objective in objectives {
-        let name = objective.name().to_owned();
-        tell(format!("pretraining: {name}"));
-        let pretraining = Config {
+    fn collect(
+        &self,
+        tasks: &[SuiteTask],
+        seed: u64,
+        episodes: u64,
+    ) -> Result<Corpus, RecipeError> {
+        let corpus = suites::collect(self.suite, tasks, seed, episodes, self.view);
+        corpus.map_err(RecipeError::Failed)
+    }
+
+    fn pretrain(
+        &self,
+        objective: &ObjectiveConfig,
+        episodes: u64,
+        corpus: &Corpus,
+        out: &Path,
+        stop: &AtomicBool,
+    ) -> Result<Pretrained, RecipeError> {
+        let plan = self.plan;
+        let config = Config {
             seed: plan.seed,
-            encoder: config.clone(),
-            objective,
+            encoder: self.config.clone(),
+            objective: objective.clone(),
             steps: plan.pretraining[0],
             batch: plan.pretraining[1] as usize,
             ..Config::default()
         };
+        let folder = out.join("pretraining").join(episodes.to_string());
         let options = Options {
-            out: out.join("pretraining").join(&name),
+            out: folder.join(objective.name()),
             resume: true,
             stop,
             stop_after: None,
             device: Device::Cpu,
+            progress: std::io::stderr().is_terminal(),
         };
-        let done = pretrain(&pretraining, &corpus.transitions, &options)?;
+        let done = pretrain(&config, &corpus.transitions, &options)?;
         if done.summary.step < done.summary.steps {
-            return Err(RecipeError::Failed(
-                "stopped; the same command goes on".to_owned(),
-            ));
+            return Err(stopped());
         }
-        let held = Held {
-            probe: probe(&done.encoder, &corpus, &held_out)?,
-            rank_me: done.summary.rank_me,
-            alpha_req: done.summary.alpha_req,
-            seconds: done.summary.seconds,
-        };
-        methods.push((name, Method::Frozen(Box::new(done.encoder)), Some(held)));
+        Ok(done)
     }
-    let random = FrozenEncoder::random(&config, Precision::Auto, plan.seed, Device::Cpu)?;
-    let held = Held {
-        probe: probe(&random, &corpus, &held_out)?,
-        rank_me: 0.0,
-        alpha_req: 0.0,
-        seconds: 0.0,
-    };
-    methods.push((
-        "random".to_owned(),
-        Method::Frozen(Box::new(random)),
-        Some(held),
-    ));
-    methods.push(("scratch".to_owned(), Method::Scratch, None));
-    methods.push(("state".to_owned(), Method::State, None));
 
-    let sizes = plan.demonstrations.len();
-    let mut right = vec![vec![Vec::new(); sizes]; methods.len()];
-    for seed in 1..=plan.seeds {
-        let task = suite.finetuned(plan.seed + seed - 1);
-        let scenario = task.scenario();
-        let scenario = scenario.map_err(|error| RecipeError::Failed(error.to_string()))?;
-        let worlds = plan.rollouts.clamp(1, 256) as usize;
-        let mut worlds =
-            SuiteWorlds::new(suite, &scenario, view, worlds).map_err(RecipeError::Failed)?;
-        let rollouts: Vec<u64> = (0..plan.rollouts).map(|i| 1_000_000 * seed + i).collect();
-        for (size, demonstrations) in plan.demonstrations.iter().enumerate() {
-            let few = collect(
-                std::slice::from_ref(&task),
-                plan.seed + seed,
-                *demonstrations,
-            )?;
-            for (m, (name, method, _)) in methods.iter().enumerate() {
-                if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    return Err(RecipeError::Failed(
-                        "stopped; the same command goes on".to_owned(),
-                    ));
+    fn features(&self, method: &Method, frozen: Option<&Frozen>) -> Result<Features, RecipeError> {
+        Ok(match (method, frozen) {
+            (Method::State, _) => Features::State,
+            (Method::Scratch, _) => Features::Scratch {
+                encoder: self.config.clone(),
+                precision: Precision::Auto,
+                crop: Some(Crop {
+                    pad: 4,
+                    shared: false,
+                }),
+            },
+            (
+                Method::Predictor(..),
+                Some(Frozen {
+                    encoder,
+                    heads: Some(heads),
+                }),
+            ) => Features::Predicted(encoder.copy()?, Rc::clone(heads)),
+            (_, Some(frozen)) => Features::Frozen(frozen.encoder.copy()?),
+            (_, None) => {
+                let name = method.name();
+                return Err(RecipeError::Failed(format!("{name}: has no encoder")));
+            }
+        })
+    }
+
+    fn policy(&self, method: &Method, seed: u64) -> PolicyConfig {
+        let (steps, batch) = match method {
+            Method::Scratch => (self.plan.scratch, 64),
+            _ => (self.plan.finetuning, 256),
+        };
+        PolicyConfig {
+            seed: self.plan.seed + seed,
+            steps,
+            batch,
+            ..PolicyConfig::default()
+        }
+    }
+
+    fn policies_left(&self, method: &Method, results: &Results) -> bool {
+        (1..=self.plan.seeds).any(|seed| {
+            let sizes = &mut self.plan.demonstrations.iter();
+            sizes.any(|size| results.successes(method, seed, *size).is_none())
+        })
+    }
+
+    /// Units of work that are left, by kind.
+    fn left(&self, methods: &[Method], results: &Results) -> BTreeMap<Unit, u64> {
+        let mut left = BTreeMap::new();
+        for method in methods {
+            if matches!(method, Method::Pretrained(..)) && results.held(method).is_none() {
+                *left.entry(Unit::Pretraining).or_default() += 1;
+            }
+            for seed in 1..=self.plan.seeds {
+                for size in &self.plan.demonstrations {
+                    if results.successes(method, seed, *size).is_none() {
+                        *left.entry(Unit::policy(method)).or_default() += 1;
+                    }
                 }
-                let policy = PolicyConfig {
-                    seed: plan.seed + seed,
-                    steps: match method {
-                        Method::Scratch => plan.scratch,
-                        _ => plan.finetuning,
-                    },
-                    batch: match method {
-                        Method::Scratch => 64,
-                        _ => 256,
-                    },
-                    ..PolicyConfig::default()
-                };
-                let features = match method {
-                    Method::Frozen(encoder) => Features::Frozen(encoder.copy()?),
-                    Method::State => Features::State,
-                    Method::Scratch => Features::Scratch {
-                        encoder: config.clone(),
-                        precision: Precision::Auto,
-                        crop: Some(Crop {
-                            pad: 4,
-                            shared: false,
-                        }),
-                    },
-                };
-                let policy = train_policy(&policy, features, &few.transitions, Device::Cpu)?;
-                let done = evaluate(&policy, &mut worlds, &few.transitions, &rollouts)?;
-                tell(format!(
-                    "seed {seed}, {demonstrations} demonstrations, {name}: {:.2}",
-                    done.share.value
-                ));
-                right[m][size].push(done.successes.iter().filter(|s| **s).count());
             }
         }
+        left
     }
-    let n = plan.rollouts as usize;
-    let rows = methods
+}
+
+/// Kinds of work that take about as long each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unit {
+    Pretraining,
+    Policy,
+    ScratchPolicy,
+}
+
+impl Unit {
+    fn policy(method: &Method) -> Self {
+        match method {
+            Method::Scratch => Self::ScratchPolicy,
+            _ => Self::Policy,
+        }
+    }
+}
+
+/// How fast work goes, and how long it will take still.
+struct Pace {
+    left: BTreeMap<Unit, u64>,
+    /// Seconds and number of what was done now.
+    spent: BTreeMap<Unit, (f64, u64)>,
+    total: u64,
+    last: Instant,
+}
+
+impl Pace {
+    fn new(left: BTreeMap<Unit, u64>) -> Self {
+        Self {
+            total: left.values().sum(),
+            left,
+            spent: BTreeMap::new(),
+            last: Instant::now(),
+        }
+    }
+
+    fn done(&mut self, unit: Unit) {
+        let (seconds, number) = self.spent.entry(unit).or_default();
+        *seconds += self.last.elapsed().as_secs_f64();
+        *number += 1;
+        self.last = Instant::now();
+        if let Some(left) = self.left.get_mut(&unit) {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    /// `what`, after how many of how many are done, the rate and the time left. A kind of work that was not met yet is taken
+    /// to last as long as the mean of the others.
+    fn line(&self, what: &str) -> String {
+        let left: u64 = self.left.values().sum();
+        let (seconds, number) = self
+            .spent
+            .values()
+            .fold((0.0, 0), |sum, spent| (sum.0 + spent.0, sum.1 + spent.1));
+        let counted = format!("{}/{}", self.total.saturating_sub(left), self.total);
+        if number == 0 {
+            return format!("{counted}  {what}");
+        }
+        let mean = seconds / number as f64;
+        let remaining: f64 = self
+            .left
+            .iter()
+            .map(|(unit, left)| {
+                let each = self.spent.get(unit).map_or(mean, |(s, n)| s / *n as f64);
+                each * *left as f64
+            })
+            .sum();
+        let remaining = remaining as u64;
+        let remaining = match remaining {
+            0..120 => format!("{remaining} s"),
+            120..7200 => format!("{} min", remaining / 60),
+            _ => format!("{:.1} h", remaining as f64 / 3600.0),
+        };
+        let rate = 60.0 * number as f64 / seconds.max(1e-9);
+        format!("{counted}, {rate:.1} a minute, {remaining} left  {what}")
+    }
+}
+
+/// A line of the results' file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// What all others were made with; always the first.
+    Settings(BTreeMap<String, Value>),
+    /// A pretraining corpus.
+    Corpus {
+        episodes: u64,
+        frames: u64,
+        thrown: u64,
+    },
+    /// An encoder.
+    Held {
+        method: String,
+        episodes: u64,
+        held: Held,
+    },
+    /// A policy, of the plan's rollouts.
+    Policy {
+        method: String,
+        episodes: u64,
+        seed: u64,
+        demonstrations: u64,
+        successes: u64,
+    },
+}
+
+/// What is finished, kept in a file of JSON Lines.
+struct Results {
+    path: PathBuf,
+    lines: Vec<Line>,
+}
+
+impl Results {
+    /// Reads the file or begins it. A line that a crash tore is dropped.
+    fn open(path: &Path, plan: &Plan) -> Result<Self, RecipeError> {
+        let failed =
+            |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", path.display()));
+        let settings = settings(plan)?;
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut lines: Vec<Line> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        match lines.first() {
+            Some(Line::Settings(found)) => {
+                let differing = settings
+                    .iter()
+                    .find(|(name, value)| found.get(*name) != Some(value));
+                if let Some((name, value)) = differing {
+                    let there = found.get(name).unwrap_or(&Value::Null);
+                    return Err(RecipeError::Input(format!(
+                        "{}: its results were made with {name} {there}, asked for {value}; name another folder",
+                        path.display()
+                    )));
+                }
+            }
+            Some(_) => {
+                return Err(RecipeError::Input(format!(
+                    "{}: expected the settings in the first line",
+                    path.display()
+                )));
+            }
+            None => lines.push(Line::Settings(settings)),
+        }
+        let results = Self {
+            path: path.to_owned(),
+            lines,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let mut text = String::new();
+        for line in &results.lines {
+            text += &results.json(line)?;
+        }
+        std::fs::write(path, text).map_err(failed)?;
+        Ok(results)
+    }
+
+    fn json(&self, line: &Line) -> Result<String, RecipeError> {
+        let line = serde_json::to_string(line);
+        let line =
+            line.map_err(|error| RecipeError::Failed(format!("{}: {error}", self.path.display())))?;
+        Ok(line + "\n")
+    }
+
+    fn add(&mut self, line: Line) -> Result<(), RecipeError> {
+        let text = self.json(&line)?;
+        let file = std::fs::OpenOptions::new().append(true).open(&self.path);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| RecipeError::Failed(format!("{}: {error}", self.path.display())))?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    fn corpus(&self, size: u64) -> Option<[u64; 3]> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Corpus {
+                episodes,
+                frames,
+                thrown,
+            } if *episodes == size => Some([*episodes, *frames, *thrown]),
+            _ => None,
+        })
+    }
+
+    fn held(&self, of: &Method) -> Option<&Held> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Held {
+                method,
+                episodes,
+                held,
+            } if method == of.name() && *episodes == of.episodes() => Some(held),
+            _ => None,
+        })
+    }
+
+    fn successes(&self, of: &Method, with: u64, on: u64) -> Option<u64> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Policy {
+                method,
+                episodes,
+                seed,
+                demonstrations,
+                successes,
+            } if method == of.name()
+                && (*episodes, *seed, *demonstrations) == (of.episodes(), with, on) =>
+            {
+                Some(*successes)
+            }
+            _ => None,
+        })
+    }
+
+    fn comparison(&self, plan: &Plan, methods: &[Method]) -> Result<Comparison, RecipeError> {
+        let n = plan.rollouts as usize;
+        let row = |method: &Method| {
+            let right: Vec<Vec<usize>> = plan
+                .demonstrations
+                .iter()
+                .map(|size| {
+                    (1..=plan.seeds)
+                        .filter_map(|seed| self.successes(method, seed, *size))
+                        .map(|successes| successes as usize)
+                        .collect()
+                })
+                .collect();
+            Row {
+                method: method.name().to_owned(),
+                episodes: method.episodes(),
+                held: self.held(method).cloned(),
+                success: right
+                    .iter()
+                    .map(|r| share(r.iter().sum(), n * r.len()))
+                    .collect(),
+                by_seed: right
+                    .iter()
+                    .map(|r| r.iter().map(|x| *x as f64 / n as f64).collect())
+                    .collect(),
+            }
+        };
+        Ok(Comparison {
+            plan: plan.clone(),
+            corpora: plan
+                .episodes
+                .iter()
+                .map(|size| self.corpus(*size).unwrap_or([*size, 0, 0]))
+                .collect(),
+            rows: methods.iter().map(row).collect(),
+        })
+    }
+}
+
+/// What of a plan decides each result; the rest only says which results there shall be.
+fn settings(plan: &Plan) -> Result<BTreeMap<String, Value>, RecipeError> {
+    let value = serde_json::to_value(plan);
+    let value = value.map_err(|error| RecipeError::Failed(error.to_string()))?;
+    let mut map: BTreeMap<String, Value> = value
+        .as_object()
+        .cloned()
+        .unwrap_or_default()
         .into_iter()
-        .zip(right)
-        .map(|((method, _, held), right)| Row {
-            method,
-            held,
-            success: right
-                .iter()
-                .map(|r| share(r.iter().sum(), n * r.len()))
-                .collect(),
-            by_seed: right
-                .iter()
-                .map(|r| r.iter().map(|x| *x as f64 / n as f64).collect())
-                .collect(),
-        });
-    Ok(Comparison {
-        plan: plan.clone(),
-        corpus: [
-            corpus.episodes,
-            corpus.transitions.frames() as u64,
-            corpus.thrown,
-        ],
-        rows: rows.collect(),
-    })
+        .collect();
+    for list in ["objectives", "episodes", "demonstrations", "seeds"] {
+        map.remove(list);
+    }
+    Ok(map)
 }
 
 fn probe(encoder: &FrozenEncoder, fit: &Corpus, measure: &Corpus) -> Result<Vec<f64>, RecipeError> {
     let (fit, measure) = (&fit.transitions, &measure.transitions);
     let size = encoder.config().embedding() as usize;
     let (a, b) = (encode(encoder, fit)?, encode(encoder, measure)?);
-    Ok(linear_probe(
+    let found = linear_probe(
         (&a, fit.states()),
         (&b, measure.states()),
         size,
         fit.state_size(),
-    )?)
+    )?;
+    Ok(found.into_iter().map(six_digits).collect())
+}
+
+/// Six digits after the point: what a file of results gives back as it was.
+fn six_digits(x: f64) -> f64 {
+    (x * 1e6).round() / 1e6
 }
 
 impl Comparison {
     /// The table as text: a row for each method.
     pub fn table(&self) -> String {
         let plan = &self.plan;
-        let [episodes, frames, thrown] = self.corpus;
         let mut text = format!(
-            "{}, context {:?}: {episodes} episodes ({frames} frames, {thrown} failed and were left out), {} seeds of {} rollouts\n\n| method | state R² | RankMe |",
+            "{}, context {:?}, {} seeds of {} rollouts; pretrained on",
             plan.suite, plan.context, plan.seeds, plan.rollouts
         );
+        for (number, [episodes, frames, thrown]) in self.corpora.iter().enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            write!(
+                text,
+                "{comma} {episodes} episodes ({frames} frames, {thrown} failed and were left out)"
+            )
+            .ok();
+        }
+        text.push_str("\n\n| method | episodes | state R² | RankMe |");
         for size in &plan.demonstrations {
             write!(text, " {size} demonstrations |").ok();
         }
-        text.push_str("\n|---|---|---|");
+        text.push_str("\n|---|---|---|---|");
         text.push_str(&"---|".repeat(plan.demonstrations.len()));
         for row in &self.rows {
             let held = row.held.as_ref().map_or_else(
@@ -318,7 +824,16 @@ impl Comparison {
                     format!("{mean:.2} | {:.1} |", held.rank_me)
                 },
             );
-            write!(text, "\n| {} | {held}", row.method.replace('_', " ")).ok();
+            let episodes = match row.episodes {
+                0 => String::new(),
+                episodes => episodes.to_string(),
+            };
+            write!(
+                text,
+                "\n| {} | {episodes} | {held}",
+                row.method.replace('_', " ")
+            )
+            .ok();
             for Estimate {
                 value, low, high, ..
             } in &row.success

@@ -6,6 +6,7 @@
 //! the recipe; nothing else here trains.
 
 pub mod comparison;
+pub mod comparison_report;
 pub mod floor_plan;
 pub mod language;
 pub mod plans;

@@ -668,11 +668,11 @@ fn bar_with_interval(
     )
 }
 
-fn card(label: &str, value: &str, note: &str) -> String {
+pub(super) fn card(label: &str, value: &str, note: &str) -> String {
     format!("<div class=\"card\"><p>{label}</p><strong>{value}</strong><small>{note}</small></div>")
 }
 
-fn share(estimate: Estimate) -> String {
+pub(super) fn share(estimate: Estimate) -> String {
     format!(
         "{:.1} % <small>{:.0}–{:.0}</small>",
         100.0 * estimate.value,
@@ -681,16 +681,16 @@ fn share(estimate: Estimate) -> String {
     )
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-fn words(task: &str) -> String {
+pub(super) fn words(task: &str) -> String {
     escape(&task.replace('_', " "))
 }
 
 /// "1,234"; nothing for 0.
-fn thousands(n: usize) -> String {
+pub(super) fn thousands(n: usize) -> String {
     if n == 0 {
         return String::new();
     }
@@ -705,12 +705,12 @@ fn thousands(n: usize) -> String {
     text
 }
 
-fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub(super) fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments)
         .expect("writing into a string does not fail");
 }
 
-const HEAD: &str = concat!(
+pub(super) const HEAD: &str = concat!(
     "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">",
     "<title>habitus report</title><style>",
     include_str!("report.css"),

@@ -32,10 +32,35 @@ pub fn linear_probe(
         with_constant(&matrix(measure.0, embedding)?)?,
         matrix(measure.1, state)?,
     );
+    explained(&(x.f_matmul(&map)? - &y), &y)
+}
+
+/// Coefficients of determination of predictions `(rows, size)`, one for each number of a row; numbers that do not vary are
+/// left out.
+///
+/// # Errors
+/// When the arrays do not fit each other.
+pub fn determination(
+    predicted: &[f32],
+    wanted: &[f32],
+    size: usize,
+) -> Result<Vec<f64>, ModelError> {
+    let (x, y) = (matrix(predicted, size)?, matrix(wanted, size)?);
+    if x.size() != y.size() {
+        return Err(ModelError::Input(format!(
+            "expected {} numbers, found {}",
+            wanted.len(),
+            predicted.len()
+        )));
+    }
+    explained(&(x - &y), &y)
+}
+
+/// What a residual leaves of the variance, by column.
+fn explained(residual: &Tensor, y: &Tensor) -> Result<Vec<f64>, ModelError> {
     let sum = |x: Tensor| x.sum_dim_intlist([0_i64].as_slice(), false, Kind::Double);
-    let residual = sum((x.f_matmul(&map)? - &y).square());
     let mean = y.mean_dim([0_i64].as_slice(), true, Kind::Double);
-    let spread = sum((y - mean).square());
+    let (residual, spread) = (sum(residual.square()), sum((y - mean).square()));
     let (residual, spread) = (doubles(&residual)?, doubles(&spread)?);
     Ok(residual
         .iter()

@@ -6,9 +6,10 @@
 //! nobody sees the goal. Episodes go through the same recorder as all others; pictures are drawn from their observations.
 
 use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use agents::rollout::Demonstrator;
-use dataset::transitions::{Buffer, Observations, Transitions, TransitionsError};
+use dataset::transitions::{Buffer, FrameSource, Observations, Transitions, TransitionsError};
 use episode::{Action, Episode};
 use sim::camera::{Camera, Pictures, Renderer, Scene};
 use sim::hand::appearance::Appearance;
@@ -277,5 +278,95 @@ impl Worlds for SuiteWorlds {
 
     fn successes(&self) -> Vec<bool> {
         self.done.clone()
+    }
+}
+
+/// Recorded demonstrations of a scenario of the suite as pictures; those that failed are left out and counted. With `keep`
+/// the pictures are kept in memory, else each is drawn whenever it is wanted.
+///
+/// # Errors
+/// In words, when the scenario cannot be made, an episode has other observations or cannot be drawn, or none succeeded.
+pub fn draw(
+    suite: &Suite,
+    scenario: &HandScenario,
+    demonstrations: &[Episode],
+    view: View,
+    keep: bool,
+) -> Result<Corpus, String> {
+    let env = scenario.env(1, None).map_err(|error| error.to_string())?;
+    let mut eye = Eye::new(suite, &env, view);
+    let mut frames = Frames::default();
+    let (mut episodes, mut seen, mut list) = (0, Vec::new(), Vec::new());
+    for episode in demonstrations.iter().filter(|episode| episode.success) {
+        frames.add(&mut eye, episode)?;
+        episodes += 1;
+        if !keep {
+            frames.pixels.clear();
+            let after = episode.steps.iter().map(|step| &step.observation);
+            for observation in std::iter::once(&episode.first).chain(after) {
+                eye.layout.list(observation, &mut list);
+                seen.extend_from_slice(&list);
+            }
+        }
+    }
+    let thrown = demonstrations.len() as u64 - episodes;
+    if episodes == 0 {
+        return Err(format!("none of {thrown} demonstrations succeeds"));
+    }
+    let transitions = if keep {
+        frames.finish(view.size)
+    } else {
+        let [action_size, state_size] = frames.sizes;
+        let source = Drawn {
+            eye: Mutex::new(eye),
+            size: list.len(),
+            seen,
+        };
+        Transitions::new(
+            Observations::Drawn {
+                source: Arc::new(source),
+                height: view.size,
+                width: view.size,
+            },
+            Cow::Owned(frames.actions),
+            action_size,
+            Cow::Owned(frames.states),
+            state_size,
+            frames.offsets,
+        )
+    };
+    Ok(Corpus {
+        transitions: transitions.map_err(|e| e.to_string())?,
+        episodes,
+        thrown,
+    })
+}
+
+/// Frames of recorded observations, each of which was drawn once without an error.
+struct Drawn {
+    eye: Mutex<Eye>,
+    /// Observations `(frames, size)`.
+    seen: Vec<f32>,
+    size: usize,
+}
+
+impl FrameSource for Drawn {
+    fn frames(&self) -> usize {
+        self.seen.len() / self.size.max(1)
+    }
+
+    fn draw(&self, frame: usize, rgb: &mut [u8]) {
+        let observation = &self.seen[frame * self.size..][..self.size];
+        // What a thread that panicked left in the eye is overwritten by the next scene.
+        let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
+        if eye.see(observation, rgb).is_err() {
+            rgb.fill(0);
+        }
+    }
+}
+
+impl std::fmt::Debug for Drawn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} frames to be drawn", self.frames())
     }
 }

@@ -91,6 +91,20 @@ impl Objective for InverseDynamics {
         self.config.ahead
     }
 
+    fn action_between(
+        &self,
+        parameters: &Parameters,
+        z: &Tensor,
+        next_z: &Tensor,
+    ) -> Result<Option<Tensor>, ModelError> {
+        if self.config.ahead != Ahead::Fixed(1) {
+            return Ok(None);
+        }
+        let pair = Tensor::f_cat(&[z, next_z], 1)?;
+        let raw = self.head.forward(parameters, &pair, &mut Dropout::off());
+        Ok(Some(raw.tanh()))
+    }
+
     fn loss(
         &self,
         parameters: &Parameters,

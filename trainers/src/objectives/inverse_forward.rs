@@ -94,6 +94,20 @@ impl Objective for InverseForward {
         Ahead::Fixed(self.config.steps)
     }
 
+    fn action_between(
+        &self,
+        parameters: &Parameters,
+        z: &Tensor,
+        next_z: &Tensor,
+    ) -> Result<Option<Tensor>, ModelError> {
+        if self.config.steps != 1 {
+            return Ok(None);
+        }
+        let pair = Tensor::f_cat(&[z, next_z], 1)?;
+        let raw = self.inverse.forward(parameters, &pair, &mut Dropout::off());
+        Ok(Some(raw.tanh()))
+    }
+
     fn loss(
         &self,
         parameters: &Parameters,

@@ -63,6 +63,20 @@ pub trait Objective {
         true
     }
 
+    /// The actions in the first frames that lead from embeddings `z` to the next frames' `(batch, action)`; none where the
+    /// heads do not tell them.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    fn action_between(
+        &self,
+        _parameters: &Parameters,
+        _z: &Tensor,
+        _next_z: &Tensor,
+    ) -> Result<Option<Tensor>, ModelError> {
+        Ok(None)
+    }
+
     /// Named parts of the loss, scalars; training minimizes their sum.
     ///
     /// # Errors
@@ -174,11 +188,12 @@ pub fn observation_tensor(
     device: Device,
 ) -> Result<Tensor, ModelError> {
     match (buffer, like) {
-        (Buffer::Images(pixels), Observations::Images { height, width, .. }) => {
-            Ok(Tensor::f_from_slice(pixels)?
-                .f_reshape([-1, *height as i64, *width as i64, 3])?
-                .f_to_device(device)?)
-        }
+        (
+            Buffer::Images(pixels),
+            Observations::Images { height, width, .. } | Observations::Drawn { height, width, .. },
+        ) => Ok(Tensor::f_from_slice(pixels)?
+            .f_reshape([-1, *height as i64, *width as i64, 3])?
+            .f_to_device(device)?),
         (Buffer::Vectors(values), Observations::Vectors { size, .. }) => {
             floats(values, &[-1, *size as i64], device)
         }

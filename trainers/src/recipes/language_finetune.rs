@@ -13,13 +13,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dataset::Example;
-use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -28,7 +27,7 @@ use serde_json::{Value, json};
 use tch::{Tensor, no_grad};
 
 use super::metrics::Metrics;
-use super::{RecipeError, restored};
+use super::{RecipeError, bar, restored};
 use crate::cache;
 use crate::checkpoint::{self, CheckpointError, TrainerState};
 use crate::continual::{Ewc, Fisher, FisherError, FisherUnits, LossOf, Sequence, sample_labels};
@@ -489,7 +488,11 @@ fn fisher(
         }
         return Ok((fisher, digest));
     }
-    let bar = bar(options, sequences.len() as u64, "Fisher information");
+    let bar = bar(
+        options.progress,
+        sequences.len() as u64,
+        "Fisher information",
+    );
     let estimated = Fisher::estimate(model, &sequences, ewc.loss, |done| {
         bar.set_position(done as u64);
         !options.stop.load(Ordering::Relaxed)
@@ -664,7 +667,7 @@ pub fn train(
         decay: config.decay,
     };
     let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), state.step)?;
-    let bar = bar(options, steps, "training");
+    let bar = bar(options.progress, steps, "training");
     bar.set_position(state.step);
     let (started, seconds_before, tokens_before) = (Instant::now(), state.seconds, state.tokens);
     let mut said = Instant::now();
@@ -990,13 +993,4 @@ fn stream(seed: u64, purpose: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(purpose);
     rng
-}
-
-fn bar(options: &Options<'_>, length: u64, what: &'static str) -> ProgressBar {
-    if !options.progress || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {eta} left  {msg}")
-        .expect("the template is well formed");
-    ProgressBar::new(length).with_style(style).with_prefix(what)
 }

@@ -4,12 +4,17 @@
 //! `src/bin/train.rs`; a TOML in `recipes/`; a test that resumes it bit for bit.
 
 pub mod bench;
+pub mod inverse_dynamics;
 pub mod language_finetune;
 pub mod representation;
 
+mod loader;
 mod metrics;
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::optimizer::{AdamW, AdamWConfig};
 
@@ -47,6 +52,16 @@ impl From<tch::TchError> for RecipeError {
     fn from(error: tch::TchError) -> Self {
         Self::Failed(format!("libtorch: {error}"))
     }
+}
+
+/// A bar on stderr with the time left; hidden where nobody asked for it or nobody would see it.
+fn bar(progress: bool, length: u64, what: &'static str) -> ProgressBar {
+    if !progress || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {eta} left  {msg}")
+        .expect("the template is well formed");
+    ProgressBar::new(length).with_style(style).with_prefix(what)
 }
 
 /// An optimizer of `size` values with the moments of a checkpoint; `None` where they do not fit.

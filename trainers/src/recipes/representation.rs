@@ -13,8 +13,9 @@
 //! which worlds there are.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dataset::transitions::{
     Ahead, Batch, Buffer, Crop, Observations, Sampler, SamplerConfig, Transitions, TransitionsError,
@@ -23,13 +24,14 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::loader::Loader;
 use super::metrics::Metrics;
-use super::{RecipeError, restored};
+use super::{RecipeError, bar, restored};
 use crate::checkpoint::{self, CheckpointError, TrainerState};
-use crate::evaluation::representation::{alpha_req, rank_me};
+use crate::evaluation::representation::{alpha_req, determination, rank_me};
 use crate::evaluation::statistics::{Estimate, share};
 use crate::nn::{
     Dropout, Encoder, EncoderConfig, FrozenEncoder, Mlp, MlpConfig, ModelError, Parameters,
@@ -154,7 +156,8 @@ impl Config {
 
 /// How a run is carried out; nothing here changes its result.
 pub struct Options<'a> {
-    /// The run's folder: `checkpoints/`, `metrics.jsonl`, `encoder.safetensors`.
+    /// The run's folder: `checkpoints/`, `metrics.jsonl`, `timing.jsonl` (seconds and the share of them that the learner waited
+    /// for batches), `encoder.safetensors`.
     pub out: PathBuf,
     /// Go on from the folder's last checkpoint, where there is one.
     pub resume: bool,
@@ -164,14 +167,38 @@ pub struct Options<'a> {
     pub stop_after: Option<u64>,
     /// Where to compute.
     pub device: Device,
+    /// Whether to show progress on stderr.
+    pub progress: bool,
 }
 
 /// A pretrained encoder and what its run came to.
 pub struct Pretrained {
     /// The encoder.
     pub encoder: FrozenEncoder,
+    /// The objective's heads, frozen with it.
+    pub heads: FrozenHeads,
     /// What the run came to.
     pub summary: Summary,
+}
+
+/// The heads that an encoder was pretrained with.
+pub struct FrozenHeads {
+    objective: Box<dyn Objective>,
+    parameters: Parameters,
+}
+
+impl FrozenHeads {
+    /// The actions that lead from embeddings to the next frames' `(batch, action)`; none where the heads do not tell them.
+    ///
+    /// # Errors
+    /// When the embeddings do not fit.
+    pub fn action_between(
+        &self,
+        z: &Tensor,
+        next_z: &Tensor,
+    ) -> Result<Option<Tensor>, ModelError> {
+        no_grad(|| self.objective.action_between(&self.parameters, z, next_z))
+    }
 }
 
 /// What a pretraining run came to.
@@ -192,6 +219,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Frames encoded per second of this session, forward and backward.
     pub frames_per_second: f64,
+    /// Share of this session's time that the learner waited for batches.
+    pub stall: f64,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
     /// The encoder's file.
@@ -206,7 +235,7 @@ struct Networks {
     policy: Mlp,
 }
 
-/// Mean and deviation of each number of the state, `(1, state)`: the probe learns numbers of the same size.
+/// Mean and deviation of each number of the state, `(1, state)`: networks learn numbers of the same size.
 struct Standard {
     mean: Tensor,
     deviation: Tensor,
@@ -272,8 +301,9 @@ pub fn pretrain(
         ahead,
         crop: config.crop.filter(|_| networks.objective.augments()),
     };
-    let mut sampler = Sampler::new(transitions, sampler, state.batch)?;
-    let mut batch = Batch::new(transitions, config.batch, ahead, next != Next::Unused);
+    let sampler = Sampler::new(transitions, sampler, state.batch)?;
+    let batches = || Batch::new(transitions, config.batch, ahead, next != Next::Unused);
+    let batches = [batches(), batches()];
     let standard = Standard::of(transitions, options.device)?;
     let schedule = Schedule {
         peak: config.learning_rate,
@@ -282,6 +312,10 @@ pub fn pretrain(
         decay: config.decay,
     };
     let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), state.step)?;
+    // apart from the metrics, which are the same whenever they are made
+    let mut timing = Metrics::open(&options.out.join("timing.jsonl"), state.step)?;
+    let bar = bar(options.progress, config.steps, "pretraining");
+    let mut said = Instant::now();
     let mut gradient = vec![0.0; size];
     let mut history: Vec<Vec<(&'static str, f64)>> = Vec::new();
     let (mut rank, mut alpha) = (0.0, 0.0);
@@ -291,68 +325,98 @@ pub fn pretrain(
         .stop_after
         .map_or(config.steps, |after| config.steps.min(state.step + after));
 
-    while state.step < last && !options.stop.load(Ordering::Relaxed) {
-        sampler.fill(transitions, &mut batch);
-        let tensors = TensorBatch::new(&batch, transitions, options.device)?;
-        let mut dropout = Dropout::of_step(config.seed, state.step);
-        let terms = networks.loss(&parameters, &tensors, &standard, &mut dropout)?;
-        let losses: Vec<(&'static str, f64)> = terms
-            .iter()
-            .map(|(name, term)| Ok((*name, term.f_double_value(&[])?)))
-            .collect::<Result<_, tch::TchError>>()?;
-        let not_finite = losses.iter().find(|(_, value)| !value.is_finite());
-        let refuse = |what: String| {
-            Err(RecipeError::Failed(format!(
-                "step {}: {what}; the batch holds frames of episodes {}; {}",
-                state.step,
-                episodes_of(&batch, transitions),
-                written.as_ref().map_or_else(
-                    || "no checkpoint was written yet".to_owned(),
-                    |folder| format!("the last checkpoint is {}", folder.display())
-                )
-            )))
-        };
-        if let Some((name, value)) = not_finite {
-            return refuse(format!("the loss {name:?} is {value}"));
-        }
-        parameters.gradient(&total(&terms)?, &mut gradient)?;
-        let (_, norm) = clip_scale(&gradient, f64::INFINITY);
-        if !norm.is_finite() {
-            return refuse("the gradient is not finite".to_owned());
-        }
-        let learning_rate = schedule.at(state.step);
-        parameters.update(|values| optimizer.step(values, &gradient, 1.0, learning_rate))?;
+    let mut stall = 0.0;
+    std::thread::scope(|scope| -> Result<(), RecipeError> {
+        let mut loader = Loader::start(scope, transitions, sampler, batches);
+        while state.step < last && !options.stop.load(Ordering::Relaxed) {
+            let batch = loader.next()?;
+            let tensors = TensorBatch::new(&batch, transitions, options.device)?;
+            let mut dropout = Dropout::of_step(config.seed, state.step);
+            let terms = networks.loss(&parameters, &tensors, &standard, &mut dropout)?;
+            let losses: Vec<(&'static str, f64)> = terms
+                .iter()
+                .map(|(name, term)| Ok((*name, term.f_double_value(&[])?)))
+                .collect::<Result<_, tch::TchError>>()?;
+            let not_finite = losses.iter().find(|(_, value)| !value.is_finite());
+            let refuse = |what: String| {
+                Err(RecipeError::Failed(format!(
+                    "step {}: {what}; the batch holds frames of episodes {}; {}",
+                    state.step,
+                    episodes_of(&batch, transitions),
+                    written.as_ref().map_or_else(
+                        || "no checkpoint was written yet".to_owned(),
+                        |folder| format!("the last checkpoint is {}", folder.display())
+                    )
+                )))
+            };
+            if let Some((name, value)) = not_finite {
+                return refuse(format!("the loss {name:?} is {value}"));
+            }
+            parameters.gradient(&total(&terms)?, &mut gradient)?;
+            let (_, norm) = clip_scale(&gradient, f64::INFINITY);
+            if !norm.is_finite() {
+                return refuse("the gradient is not finite".to_owned());
+            }
+            let learning_rate = schedule.at(state.step);
+            parameters.update(|values| optimizer.step(values, &gradient, 1.0, learning_rate))?;
 
-        state.step += 1;
-        state.batch = sampler.cursor();
-        state.seconds = seconds_before + started.elapsed().as_secs_f64();
-        let mut line = Map::new();
-        line.insert("step".to_owned(), state.step.into());
-        for (name, value) in &losses {
-            line.insert((*name).to_owned(), (*value).into());
+            state.step += 1;
+            state.batch += config.batch as u64;
+            let seconds = started.elapsed().as_secs_f64().max(1e-9);
+            stall = loader.waited().as_secs_f64() / seconds;
+            state.seconds = seconds_before + started.elapsed().as_secs_f64();
+            let mut line = Map::new();
+            line.insert("step".to_owned(), state.step.into());
+            for (name, value) in &losses {
+                line.insert((*name).to_owned(), (*value).into());
+            }
+            line.insert("gradient_norm".to_owned(), norm.into());
+            line.insert("learning_rate".to_owned(), learning_rate.into());
+            if state.step.is_multiple_of(config.monitor_every) || state.step == last {
+                (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
+                line.insert("rank_me".to_owned(), rank.into());
+                line.insert("alpha_req".to_owned(), alpha.into());
+            }
+            if line.contains_key("rank_me") {
+                let line = json!({"step": state.step, "seconds": state.seconds, "stall": stall});
+                timing.write(&line)?;
+            }
+            metrics.write(&Value::Object(line))?;
+            bar.set_position(state.step);
+            // A line now and then where no bar is seen.
+            let due = said.elapsed() > Duration::from_secs(10) || state.step == last;
+            if options.progress && (due || !bar.is_hidden()) {
+                let rate = (state.step - steps_before) as f64 / seconds;
+                let (name, value) = losses[0];
+                let message = format!("{name} {value:.4}, {rate:.1} steps/s");
+                if bar.is_hidden() {
+                    said = Instant::now();
+                    let left = (last - state.step) as f64 / rate;
+                    eprintln!(
+                        "step {} of {}: {message}, {left:.0} s left",
+                        state.step, config.steps
+                    );
+                }
+                bar.set_message(message);
+            }
+            history.push(losses);
+            loader.give_back(batch);
+            if state.step.is_multiple_of(config.checkpoint_every) && state.step < last {
+                written = Some(write_checkpoint(
+                    &checkpoints,
+                    config,
+                    &parameters,
+                    &optimizer,
+                    &state,
+                )?);
+            }
         }
-        line.insert("gradient_norm".to_owned(), norm.into());
-        line.insert("learning_rate".to_owned(), learning_rate.into());
-        if state.step.is_multiple_of(config.monitor_every) || state.step == last {
-            (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
-            line.insert("rank_me".to_owned(), rank.into());
-            line.insert("alpha_req".to_owned(), alpha.into());
-        }
-        metrics.write(&Value::Object(line))?;
-        history.push(losses);
-        if state.step.is_multiple_of(config.checkpoint_every) && state.step < last {
-            written = Some(write_checkpoint(
-                &checkpoints,
-                config,
-                &parameters,
-                &optimizer,
-                &state,
-            )?);
-        }
-    }
+        Ok(())
+    })?;
 
-    if state.step == steps_before {
-        // Nothing was left to do: what was measured at the end is measured again.
+    bar.finish_and_clear();
+    if rank == 0.0 {
+        // Nothing was left to do, or the run was stopped between two measurements.
         (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
     }
     let named = written.filter(|folder| folder.ends_with(format!("step_{}", state.step)));
@@ -368,6 +432,10 @@ pub fn pretrain(
     let done = (state.step - steps_before) * frames;
     Ok(Pretrained {
         encoder: frozen,
+        heads: FrozenHeads {
+            objective: networks.objective,
+            parameters,
+        },
         summary: Summary {
             step: state.step,
             steps: config.steps,
@@ -375,6 +443,7 @@ pub fn pretrain(
             rank_me: rank,
             alpha_req: alpha,
             seconds: state.seconds,
+            stall,
             frames_per_second: done as f64 / started.elapsed().as_secs_f64().max(1e-9),
             checkpoint,
             encoder,
@@ -454,7 +523,7 @@ impl Networks {
         let detached = z.detach();
         if let Some(probe) = &self.probe {
             let predicted = probe.forward(parameters, &detached, dropout);
-            let wanted = (&batch.states - &standard.mean) / &standard.deviation;
+            let wanted = standard.apply(&batch.states);
             terms.push(("probe", mean_square(&predicted, &wanted)));
         }
         let predicted = self.policy.forward(parameters, &detached, dropout).tanh();
@@ -465,6 +534,11 @@ impl Networks {
 }
 
 impl Standard {
+    /// States `(batch, state)` with mean 0 and deviation 1 over the frames this was made of.
+    fn apply(&self, states: &Tensor) -> Tensor {
+        (states - &self.mean) / &self.deviation
+    }
+
     fn of(transitions: &Transitions<'_>, device: Device) -> Result<Self, ModelError> {
         let size = transitions.state_size();
         let (mut sums, mut squares) = (vec![0.0_f64; size], vec![0.0_f64; size]);
@@ -635,7 +709,9 @@ fn check_observations(
         EncoderConfig::Vector(vector) => format!("vectors of {}", vector.inputs),
     };
     let found = match transitions.observations() {
-        Observations::Images { height, width, .. } => format!("images of {height} x {width}"),
+        Observations::Images { height, width, .. } | Observations::Drawn { height, width, .. } => {
+            format!("images of {height} x {width}")
+        }
         Observations::Vectors { size, .. } => format!("vectors of {size}"),
     };
     if expected == found {
@@ -650,6 +726,9 @@ fn check_observations(
 pub enum Features {
     /// Embeddings of a frozen encoder: pretrained, random, or read from a file.
     Frozen(FrozenEncoder),
+    /// Embeddings of a frozen encoder, of which the next one is predicted; the pretrained inverse dynamics tell the action
+    /// between (arXiv:2601.21718). The demonstrations' actions are not read.
+    Predicted(FrozenEncoder, Rc<FrozenHeads>),
     /// Its own encoder, trained with the policy; the control "from scratch with augmentation".
     Scratch {
         /// The encoder.
@@ -659,7 +738,7 @@ pub enum Features {
         /// Random crops of images.
         crop: Option<Crop>,
     },
-    /// The ground-truth state.
+    /// The ground-truth state, each number by the demonstrations' mean and deviation.
     State,
     /// Vectors as they are, such as imported features ([`read_features`]).
     Observations,
@@ -705,12 +784,14 @@ pub struct Policy {
 
 enum Eyes {
     Frozen(FrozenEncoder),
+    Predicting(FrozenEncoder, Rc<FrozenHeads>),
     Own(Encoder),
-    State,
+    State(Standard),
     Observations,
 }
 
-/// Step 2: trains a policy on demonstrations: `mean (tanh(MLP(features)) - a)²`.
+/// Step 2: trains a policy on demonstrations: `mean (tanh(MLP(features)) - a)²`; with [`Features::Predicted`]
+/// `mean (z + MLP(z) - z')²`.
 ///
 /// # Errors
 /// [`RecipeError::Input`] when features and data do not fit; [`RecipeError::Failed`] when a loss is not finite.
@@ -738,6 +819,19 @@ pub fn train_policy(
             let z = encode(&encoder, demonstrations)?;
             (Eyes::Frozen(encoder), Some(vectors(z, size)?), size)
         }
+        Features::Predicted(encoder, heads) => {
+            check_observations(encoder.config(), demonstrations)?;
+            let size = encoder.config().embedding() as usize;
+            let z = encode(&encoder, demonstrations)?;
+            let like = crate::nn::floats(&z[..size], &[1, size as i64], device)?;
+            if heads.action_between(&like, &like)?.is_none() {
+                return Err(RecipeError::Input(
+                    "expected an encoder pretrained by inverse dynamics one step apart".to_owned(),
+                ));
+            }
+            let eyes = Eyes::Predicting(encoder, heads);
+            (eyes, Some(vectors(z, size)?), size)
+        }
         Features::Scratch {
             encoder,
             precision,
@@ -751,8 +845,11 @@ pub fn train_policy(
         }
         Features::State => {
             let size = demonstrations.state_size();
-            let states = demonstrations.states().to_vec();
-            (Eyes::State, Some(vectors(states, size)?), size)
+            let standard = Standard::of(demonstrations, device)?;
+            let shape = [demonstrations.frames() as i64, size as i64];
+            let states = crate::nn::floats(demonstrations.states(), &shape, device)?;
+            let states = numbers(&standard.apply(&states))?;
+            (Eyes::State(standard), Some(vectors(states, size)?), size)
         }
         Features::Observations => {
             let Observations::Vectors { size, .. } = demonstrations.observations() else {
@@ -764,12 +861,14 @@ pub fn train_policy(
         }
     };
     let data = data.as_ref().unwrap_or(demonstrations);
+    let predicts = matches!(eyes, Eyes::Predicting(..));
+    let outputs = if predicts { inputs } else { data.action_size() };
     let head = Mlp::new(
         &mut parameters,
         "policy",
         inputs as i64,
         &config.head,
-        data.action_size() as i64,
+        outputs as i64,
         &mut rng,
     )?;
 
@@ -780,7 +879,7 @@ pub fn train_policy(
         crop,
     };
     let mut sampler = Sampler::new(data, sampler, 0)?;
-    let mut batch = Batch::new(data, config.batch.max(1), ahead, false);
+    let mut batch = Batch::new(data, config.batch.max(1), ahead, predicts);
     let mut optimizer = AdamW::new(config.adamw, parameters.values().len());
     let mut gradient = vec![0.0; parameters.values().len()];
     let schedule = Schedule {
@@ -797,8 +896,11 @@ pub fn train_policy(
             Eyes::Own(encoder) => encoder.forward(&parameters, &tensors.observations)?,
             _ => tensors.observations.shallow_clone(),
         };
-        let predicted = head.forward(&parameters, &seen, &mut dropout).tanh();
-        let loss = mean_square(&predicted, &tensors.actions.select(1, 0));
+        let raw = head.forward(&parameters, &seen, &mut dropout);
+        let loss = match &tensors.next {
+            Some(next) => mean_square(&(seen + raw), next),
+            None => mean_square(&raw.tanh(), &tensors.actions.select(1, 0)),
+        };
         parameters.gradient(&loss, &mut gradient)?;
         let (_, norm) = clip_scale(&gradient, f64::INFINITY);
         if !norm.is_finite() {
@@ -825,14 +927,22 @@ impl Policy {
     pub fn act(&self, observations: &Tensor, states: &Tensor) -> Result<Tensor, ModelError> {
         no_grad(|| {
             let seen = match &self.eyes {
-                Eyes::Frozen(encoder) => encoder.encode(observations)?,
+                Eyes::Frozen(encoder) | Eyes::Predicting(encoder, _) => {
+                    encoder.encode(observations)?
+                }
                 Eyes::Own(encoder) => encoder.forward(&self.parameters, observations)?,
-                Eyes::State => states.shallow_clone(),
+                Eyes::State(standard) => standard.apply(states),
                 Eyes::Observations => observations.shallow_clone(),
             };
             let raw = self
                 .head
                 .forward(&self.parameters, &seen, &mut Dropout::off());
+            if let Eyes::Predicting(_, heads) = &self.eyes {
+                let next = &seen + raw;
+                // checked when it was trained
+                let action = heads.action_between(&seen, &next)?;
+                return action.ok_or_else(|| ModelError::Input("no inverse dynamics".to_owned()));
+            }
             Ok(raw.tanh())
         })
     }
@@ -855,6 +965,38 @@ pub fn encode(
         device,
         |observations| encoder.encode(observations),
     )?)
+}
+
+/// How well a pretrained network labels frames that have no actions: coefficients of determination of the actions that
+/// it tells, one for each number of an action (those that do not vary are left out). Empty where its heads tell none.
+///
+/// # Errors
+/// When the encoder reads other observations.
+pub fn label_quality(
+    encoder: &FrozenEncoder,
+    heads: &FrozenHeads,
+    transitions: &Transitions<'_>,
+) -> Result<Vec<f64>, RecipeError> {
+    let z = encode(encoder, transitions)?;
+    let (embedding, size) = (
+        encoder.config().embedding() as usize,
+        transitions.action_size(),
+    );
+    let (mut before, mut after, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+    for episode in 0..transitions.episodes() {
+        let frames = transitions.episode(episode);
+        // nothing is done in an episode's last frame
+        let last = frames.end - 1;
+        before.extend_from_slice(&z[frames.start * embedding..last * embedding]);
+        after.extend_from_slice(&z[(frames.start + 1) * embedding..frames.end * embedding]);
+        wanted.extend_from_slice(&transitions.actions()[frames.start * size..last * size]);
+    }
+    let device = encoder.parameters().device();
+    let rows = |values: &[f32]| crate::nn::floats(values, &[-1, embedding as i64], device);
+    match heads.action_between(&rows(&before)?, &rows(&after)?)? {
+        Some(told) => Ok(determination(&numbers(&told)?, &wanted, size)?),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn encode_frames(

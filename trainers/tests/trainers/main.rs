@@ -6,6 +6,7 @@
 
 mod continual;
 mod finetune;
+mod inverse_dynamics;
 mod nn;
 mod objectives;
 mod representation;

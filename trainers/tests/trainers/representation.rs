@@ -5,14 +5,16 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use dataset::transitions::{Crop, Observations, Transitions};
+use dataset::transitions::{Ahead, Batch, Crop, Observations, Sampler, SamplerConfig, Transitions};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
+use sim::hand::sight::Context;
 use tch::{Device, Tensor};
+use trainers::evaluation::suites::{View, suite};
 use trainers::nn::{
     EncoderConfig, FrozenEncoder, ImageEncoderConfig, MlpConfig, Precision, VectorEncoderConfig,
 };
-use trainers::objectives::ObjectiveConfig;
+use trainers::objectives::{ObjectiveConfig, TensorBatch};
 use trainers::recipes::RecipeError;
 use trainers::recipes::representation::{
     Config, Features, Options, PolicyConfig, Pretrained, encode, pretrain, read_features,
@@ -104,6 +106,7 @@ fn run(
         stop: &AtomicBool::new(false),
         stop_after,
         device: Device::Cpu,
+        progress: false,
     };
     pretrain(config, data, &options)
 }
@@ -367,6 +370,42 @@ fn encoders_for_pytorch() {
         let named = [("observations", observations), ("embeddings", embeddings)];
         Tensor::write_safetensors(&named, format!("{out}/{name}_embeddings.safetensors")).unwrap();
     }
+
+    // one that was trained: 150 steps on 60 demonstrations of the point mass, on frames that it was not trained on
+    let suite = suite("point").unwrap();
+    let view = View {
+        size: 48,
+        context: Context::Latent,
+    };
+    let collect = |seed, episodes| {
+        let scenario = suite.scenario(None).unwrap();
+        suite.collect(scenario, seed, episodes, view).unwrap()
+    };
+    let config = Config {
+        steps: 150,
+        batch: 64,
+        ..Config::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let done = run(
+        &config,
+        &collect(1, 60).transitions,
+        folder.path(),
+        false,
+        None,
+    )
+    .unwrap();
+    println!("trained: {:?}", done.summary.losses);
+    std::fs::copy(&done.summary.encoder, format!("{out}/trained.safetensors")).unwrap();
+    let trained = FrozenEncoder::load(&done.summary.encoder, Precision::F32, Device::Cpu).unwrap();
+    let unseen = collect(2, 10).transitions;
+    let Observations::Images { pixels, .. } = unseen.observations() else {
+        panic!("a suite is seen in pictures")
+    };
+    let observations = Tensor::from_slice(pixels).reshape([-1, 48, 48, 3]);
+    let embeddings = trained.encode(&observations).unwrap();
+    let named = [("observations", observations), ("embeddings", embeddings)];
+    Tensor::write_safetensors(&named, format!("{out}/trained_embeddings.safetensors")).unwrap();
 }
 
 /// Prints core-seconds of a pretraining step per image, for tests/peers/representation/step_speed.py beside it.
@@ -409,6 +448,49 @@ fn step_speed() {
             "{precision:?}: {:.2} core-ms an image over 8 steps of 128",
             1000.0 * each
         );
+    }
+}
+
+/// Prints samples per core-second of the loader on the frames that tests/peers/representation/loader_speed.py writes: pairs of
+/// frames and their actions as tensors, in batches of 256.
+#[test]
+#[ignore = "a measurement"]
+fn loader_speed() {
+    tch::set_num_threads(1);
+    let folder = std::env::var("HABITUS_PEER_OUT").expect("HABITUS_PEER_OUT: a folder");
+    let pixels = std::fs::read(format!("{folder}/frames.u8")).unwrap();
+    let frames = pixels.len() / (84 * 84 * 3);
+    let data = Transitions::new(
+        Observations::Images {
+            pixels: pixels.into(),
+            height: 84,
+            width: 84,
+        },
+        v(2, 2 * frames).into(),
+        2,
+        Vec::new().into(),
+        0,
+        (0..=frames / 50).map(|episode| 50 * episode).collect(),
+    )
+    .unwrap();
+    for pad in [None, Some(8)] {
+        let config = SamplerConfig {
+            seed: 1,
+            ahead: Ahead::Fixed(1),
+            crop: pad.map(|pad| Crop { pad, shared: false }),
+        };
+        let mut sampler = Sampler::new(&data, config, 0).unwrap();
+        let mut batch = Batch::new(&data, 256, config.ahead, true);
+        for _ in 0..3 {
+            let before = cpu_seconds();
+            for _ in 0..400 {
+                sampler.fill(&data, &mut batch);
+                let tensors = TensorBatch::new(&batch, &data, Device::Cpu).unwrap();
+                assert_eq!(tensors.observations.size(), [256, 84, 84, 3]);
+            }
+            let rate = 400.0 * 256.0 / (cpu_seconds() - before);
+            println!("habitus, crops {pad:?}: {rate:.0} samples a core-second over 102400");
+        }
     }
 }
 

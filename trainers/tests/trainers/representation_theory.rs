@@ -249,6 +249,7 @@ fn pretrained(seed: u64, objective: ObjectiveConfig, data: &Transitions<'_>) -> 
         stop: &AtomicBool::new(false),
         stop_after: None,
         device: Device::Cpu,
+        progress: false,
     };
     pretrain(&config, data, &options).unwrap().encoder
 }

@@ -15,7 +15,7 @@ const VIEW: View = View {
 fn pixels(observations: &Observations<'_>) -> Vec<u8> {
     match observations {
         Observations::Images { pixels, .. } => pixels.to_vec(),
-        Observations::Vectors { .. } => panic!("a suite is seen in pictures"),
+        _ => panic!("a suite is seen in pictures"),
     }
 }
 
@@ -82,8 +82,10 @@ fn a_comparison_measures_objectives_and_controls() {
     let mut plan = Plan {
         suite: "point".to_owned(),
         context: Context::Latent,
-        objectives: vec!["inverse_dynamics".to_owned(), "behavior_cloning".to_owned()],
-        episodes: 6,
+        objectives: ["inverse_dynamics", "behavior_cloning", "predictor_inverse"]
+            .map(str::to_owned)
+            .to_vec(),
+        episodes: vec![6],
         demonstrations: vec![1, 2],
         seeds: 2,
         rollouts: 4,
@@ -106,6 +108,7 @@ fn a_comparison_measures_objectives_and_controls() {
     let expected = [
         "inverse_dynamics",
         "behavior_cloning",
+        "predictor_inverse",
         "random",
         "scratch",
         "state",
@@ -117,6 +120,9 @@ fn a_comparison_measures_objectives_and_controls() {
         let frozen = !["scratch", "state"].contains(&row.method.as_str());
         assert_eq!(row.held.is_some(), frozen);
         assert!(row.held.as_ref().is_none_or(|held| held.probe.len() == 2));
+        let tells = ["inverse_dynamics", "predictor_inverse"].contains(&row.method.as_str());
+        let labels = row.held.as_ref().map_or(0, |held| held.labels.len());
+        assert_eq!(labels, if tells { 2 } else { 0 });
     }
     assert!(
         said.iter()
@@ -127,9 +133,29 @@ fn a_comparison_measures_objectives_and_controls() {
         table.contains("| inverse dynamics |") && table.contains("2 demonstrations"),
         "{table}"
     );
-    let (again, _) = compared(&plan).unwrap();
+    // What is finished is not run again, a longer list adds to it, another setting is refused.
+    let (again, said) = compared(&plan).unwrap();
     let figures = |c: &Comparison| serde_json::to_value(&c.rows).unwrap();
     assert_eq!(figures(&again), figures(&found));
+    assert!(said.is_empty(), "{said:?}");
+    plan.episodes = vec![4, 6];
+    let (more, said) = compared(&plan).unwrap();
+    assert_eq!(more.rows.len(), 9);
+    assert_eq!(
+        figures(&more).as_array().unwrap()[3..],
+        figures(&found).as_array().unwrap()[..]
+    );
+    assert_eq!(said.iter().filter(|s| s.contains("pretraining")).count(), 3);
+    let trained = said.iter().filter(|line| line.contains("seed"));
+    assert_eq!(trained.count(), 12, "{said:?}");
+    plan.rollouts = 5;
+    let error = compared(&plan).err().unwrap();
+    assert_eq!(error.exit_code(), 2);
+    assert!(
+        error.to_string().contains("with rollouts 4, asked for 5"),
+        "{error}"
+    );
+    plan.rollouts = 4;
 
     plan.objectives = vec!["magic".to_owned()];
     let error = compared(&plan).err().unwrap().to_string();

@@ -1,0 +1,265 @@
+//! Pretrains an encoder of pictures on recorded demonstrations: inverse dynamics, or another objective, over stores of a
+//! manipulation scenario.
+//!
+//! 1. The stores' episodes that succeeded are drawn as the encoder sees them: stores hold states, not pictures.
+//! 2. [`representation::pretrain`] does the rest. The encoder lies in the run's folder as `encoder.safetensors`.
+//!
+//! The protocol is "Inverse Dynamics Pretraining Learns Good Representations for Multitask Imitation" (Brandfonbrener, Nachum
+//! and Bruna 2023, arXiv:2305.16985, section 3).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use dataset::transitions::Crop;
+use episode::Episode;
+use episode::store::Store;
+use serde::{Deserialize, Serialize};
+use sim::hand::HandScenario;
+use sim::hand::sight::Context;
+use sim::hand::suites::{SUITES, Suite, SuiteTask};
+use sim::scenario_file::ScenarioFile;
+use tch::Device;
+
+use super::RecipeError;
+use super::representation::{self, Options, Summary};
+use crate::evaluation::suites::{self, Corpus, View};
+use crate::nn::{EncoderConfig, IMAGE_PRESETS, Precision};
+use crate::objectives::{InverseDynamicsConfig, ObjectiveConfig};
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Names the recipe: `inverse_dynamics`.
+    pub recipe: String,
+    /// Seeds the network, the order of the samples, crops and dropout.
+    pub seed: u64,
+    /// Stores of the scenario's demonstrations.
+    pub data: Vec<PathBuf>,
+    /// The scenario that they were recorded in.
+    pub scenario: PathBuf,
+    /// Whether the goal is marked in the pictures: `latent`, `visible`.
+    pub context: Context,
+    /// The encoder: `small`, `paper_84`, `paper_120`.
+    pub encoder: String,
+    /// Number format of the convolutions: `auto`, `f32`, `bf16`.
+    pub precision: Precision,
+    /// Where pictures come from: `drawn` from the states whenever they are wanted, or drawn once and kept in `memory`, for
+    /// learners that are faster than one core draws. The result is the same.
+    pub frames: FramesFrom,
+    /// What it is pretrained on.
+    pub objective: ObjectiveConfig,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Pairs of frames of a step.
+    pub batch: usize,
+    /// Learning rate at the start, cosine to 0.
+    pub learning_rate: f64,
+    /// Random crops; left out: none.
+    pub crop: Option<Crop>,
+    /// Steps between measurements of the embedding's rank.
+    pub monitor_every: u64,
+    /// Steps between checkpoints; one is written at the end always.
+    pub checkpoint_every: u64,
+}
+
+/// See [`Config::frames`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FramesFrom {
+    /// Whenever they are wanted.
+    Drawn,
+    /// Kept.
+    Memory,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let like = representation::Config::default();
+        Self {
+            recipe: "inverse_dynamics".to_owned(),
+            seed: like.seed,
+            data: Vec::new(),
+            scenario: PathBuf::new(),
+            context: Context::Latent,
+            encoder: "small".to_owned(),
+            precision: like.precision,
+            frames: FramesFrom::Drawn,
+            objective: ObjectiveConfig::InverseDynamics(InverseDynamicsConfig::default()),
+            steps: like.steps,
+            batch: like.batch,
+            learning_rate: like.learning_rate,
+            crop: None,
+            monitor_every: like.monitor_every,
+            checkpoint_every: like.checkpoint_every,
+        }
+    }
+}
+
+/// How a run is carried out; nothing here changes its result.
+pub struct RunOptions<'a> {
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Go on from its last checkpoint.
+    pub resume: bool,
+    /// Becomes true when the run shall stop at the next step, with a checkpoint.
+    pub stop: &'a AtomicBool,
+    /// Stop after this many steps, as if interrupted, the schedule unchanged.
+    pub stop_after: Option<u64>,
+    /// Whether to show progress on stderr.
+    pub progress: bool,
+}
+
+/// Carries the recipe out.
+///
+/// # Errors
+/// [`RecipeError::Input`] when the configuration, a store or a checkpoint does not fit; [`RecipeError::Failed`] otherwise.
+pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeError> {
+    if config.recipe != "inverse_dynamics" {
+        let text = format!(
+            "recipe: expected \"inverse_dynamics\", found \"{}\"",
+            config.recipe
+        );
+        return Err(RecipeError::Input(text));
+    }
+    let pretraining = pretraining(config)?;
+    pretraining.check()?;
+    let corpus = read(config, &pretraining.encoder, options.progress)?;
+    fs::create_dir_all(&options.out)
+        .and_then(|()| write_config(config, &options.out.join("config.toml"), options.resume))
+        .map_err(|error| RecipeError::Failed(format!("{}: {error}", options.out.display())))?;
+    let options = Options {
+        out: options.out.clone(),
+        resume: options.resume,
+        stop: options.stop,
+        stop_after: options.stop_after,
+        device: Device::cuda_if_available(),
+        progress: options.progress,
+    };
+    Ok(representation::pretrain(&pretraining, &corpus.transitions, &options)?.summary)
+}
+
+fn write_config(config: &Config, file: &Path, resume: bool) -> std::io::Result<()> {
+    // A run that cannot go on is refused later; its configuration stays as it was.
+    if file.exists() && !resume {
+        return Ok(());
+    }
+    let text = toml::to_string_pretty(config).map_err(std::io::Error::other)?;
+    let header = format!("# Resolved by habitus {}.\n", env!("CARGO_PKG_VERSION"));
+    fs::write(file, header + &text)
+}
+
+fn pretraining(config: &Config) -> Result<representation::Config, RecipeError> {
+    let encoder = EncoderConfig::preset(&config.encoder).ok_or_else(|| {
+        let names = IMAGE_PRESETS.map(|preset| preset.0).join(", ");
+        let found = &config.encoder;
+        RecipeError::Input(format!(
+            "encoder: expected one of {names}, found \"{found}\""
+        ))
+    })?;
+    Ok(representation::Config {
+        seed: config.seed,
+        encoder,
+        precision: config.precision,
+        objective: config.objective.clone(),
+        steps: config.steps,
+        batch: config.batch,
+        learning_rate: config.learning_rate,
+        crop: config.crop,
+        monitor_every: config.monitor_every,
+        checkpoint_every: config.checkpoint_every,
+        ..representation::Config::default()
+    })
+}
+
+/// Step 1: the stores' demonstrations, drawn.
+fn read(config: &Config, encoder: &EncoderConfig, tell: bool) -> Result<Corpus, RecipeError> {
+    let input = |text: String| RecipeError::Input(text);
+    if config.data.is_empty() {
+        return Err(input(format!(
+            "data: expected stores of {}, as `habitus rollout run {} --policy scripted` records them, found none",
+            config.scenario.display(),
+            config.scenario.display()
+        )));
+    }
+    let scenario = ScenarioFile::load(&config.scenario)
+        .map_err(|error| input(format!("scenario: {error}")))?;
+    let ScenarioFile::Hand(scenario) = scenario else {
+        return Err(input(format!(
+            "scenario: {} is a house; expected a manipulation task",
+            config.scenario.display()
+        )));
+    };
+    let suite = suite_of(&scenario)?;
+    let mut episodes: Vec<Episode> = Vec::new();
+    for path in &config.data {
+        let wrong = |error: String| input(format!("{}: {error}", path.display()));
+        let store = Store::open(path).map_err(|error| wrong(error.to_string()))?;
+        for episode in store.episodes() {
+            let episode = episode.map_err(|error| wrong(error.to_string()))?;
+            let header = &episode.header;
+            if header.scenario_digest != scenario.digest {
+                return Err(wrong(format!(
+                    "episode {} was recorded in \"{}\" ({}), expected \"{}\" as {} has it now ({})",
+                    header.index,
+                    header.scenario,
+                    short(&header.scenario_digest),
+                    scenario.hand_task.name,
+                    config.scenario.display(),
+                    short(&scenario.digest)
+                )));
+            }
+            episodes.push(episode);
+        }
+    }
+    let EncoderConfig::Image(image) = encoder else {
+        return Err(input("encoder: expected one of images".to_owned()));
+    };
+    let view = View {
+        size: image.size as usize,
+        context: config.context,
+    };
+    let corpus = suites::draw(
+        suite,
+        &scenario,
+        &episodes,
+        view,
+        config.frames == FramesFrom::Memory,
+    )
+    .map_err(input)?;
+    if tell {
+        eprintln!(
+            "{} demonstrations, {} frames; {} that failed are left out",
+            corpus.episodes,
+            corpus.transitions.frames(),
+            corpus.thrown
+        );
+    }
+    Ok(corpus)
+}
+
+/// The suite with the scenario's task and body: it knows what of an observation is the ground truth.
+fn suite_of(scenario: &HandScenario) -> Result<&'static Suite, RecipeError> {
+    let about = |s: &HandScenario| (s.hand_task.task.name(), s.hand_task.hand);
+    for suite in &SUITES {
+        let tasks = suite.pretraining();
+        let own = tasks.first().map(SuiteTask::scenario).transpose();
+        let own = own.map_err(|error| RecipeError::Failed(error.to_string()))?;
+        if own.is_some_and(|own| about(&own) == about(scenario)) {
+            return Ok(suite);
+        }
+    }
+    let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+    Err(RecipeError::Input(format!(
+        "scenario: expected a task of the suites {}, found {} with {:?}",
+        names.join(", "),
+        scenario.hand_task.task.name(),
+        scenario.hand_task.hand
+    )))
+}
+
+/// Enough of a digest to tell two apart.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

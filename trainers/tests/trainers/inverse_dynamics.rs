@@ -1,0 +1,145 @@
+//! The recipe `inverse_dynamics`: stores in, an encoder out, exact resumption, and what it refuses.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use agents::rollout::{MaxSteps, Part, Plan, PolicyChoice, Settings, record};
+use sim::env::Fidelity;
+use sim::scenario_file::ScenarioFile;
+use trainers::recipes::RecipeError;
+use trainers::recipes::inverse_dynamics::{Config, FramesFrom, RunOptions, run};
+use trainers::recipes::representation::Summary;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A store of `scenario`'s scripted demonstrations.
+fn store(scenario: &str, folder: &Path) -> PathBuf {
+    let plan = Plan {
+        scenarios: vec![ScenarioFile::load_text(scenario, "scenario.toml").unwrap()],
+        settings: Settings {
+            seed: 3,
+            policy: PolicyChoice::Scripted,
+            fidelity: Fidelity::Physical,
+            max_steps: MaxSteps {
+                house: 1,
+                hand: None,
+            },
+        },
+        episodes: 6,
+        part: Part::WHOLE,
+        workers: 1,
+    };
+    record(&plan, folder, &AtomicBool::new(false), |_, _| {}).unwrap();
+    folder.to_owned()
+}
+
+fn point() -> String {
+    std::fs::read_to_string(root().join("scenarios/hand/point.toml")).unwrap()
+}
+
+fn config(data: PathBuf) -> Config {
+    let text = std::fs::read_to_string(root().join("recipes/inverse_dynamics.toml")).unwrap();
+    Config {
+        data: vec![data],
+        scenario: root().join("scenarios/hand/point.toml"),
+        steps: 6,
+        batch: 8,
+        monitor_every: 3,
+        checkpoint_every: 2,
+        ..toml::from_str(&text).unwrap()
+    }
+}
+
+fn go(
+    config: &Config,
+    out: &Path,
+    resume: bool,
+    stop_after: Option<u64>,
+) -> Result<Summary, RecipeError> {
+    let options = RunOptions {
+        out: out.to_owned(),
+        resume,
+        stop: &AtomicBool::new(false),
+        stop_after,
+        progress: false,
+    };
+    run(config, &options)
+}
+
+#[test]
+fn a_store_becomes_an_encoder_and_a_stopped_run_goes_on_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let config = config(store(&point(), &at("store")));
+    let whole = go(&config, &at("whole"), false, None).unwrap();
+    assert_eq!((whole.step, whole.steps), (6, 6));
+    let names: Vec<&str> = whole.losses.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["inverse", "probe", "policy"]);
+    go(&config, &at("parts"), false, Some(3)).unwrap();
+    let error = go(&config, &at("parts"), false, None).unwrap_err();
+    assert!(error.to_string().contains("holds a run already"), "{error}");
+    let resumed = go(&config, &at("parts"), true, None).unwrap();
+    assert_eq!(resumed.step, 6);
+    let encoder = |name| std::fs::read(at(name).join("encoder.safetensors")).unwrap();
+    assert!(encoder("whole") == encoder("parts"));
+    let kept = Config {
+        frames: FramesFrom::Memory,
+        ..config.clone()
+    };
+    go(&kept, &at("kept"), false, None).unwrap();
+    assert!(encoder("whole") == encoder("kept"));
+    // the configuration of the run can be run
+    let text = std::fs::read_to_string(at("whole").join("config.toml")).unwrap();
+    assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+}
+
+#[test]
+fn stores_of_something_else_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |config: &Config| {
+        let error = go(config, &folder.path().join("out"), false, None).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    let other = store(
+        &point().replace("\"Point\"", "\"Older point\""),
+        &folder.path().join("other"),
+    );
+    let usual = config(other);
+    let message = refused(&usual);
+    assert!(
+        message.contains("\"Older point\"") && message.contains("expected \"Point\""),
+        "{message}"
+    );
+    let nothing = Config {
+        data: Vec::new(),
+        ..usual.clone()
+    };
+    assert!(refused(&nothing).contains("data: expected stores"));
+    let large = Config {
+        encoder: "large".to_owned(),
+        ..usual.clone()
+    };
+    assert!(refused(&large).contains("expected one of paper_84, paper_120, small"));
+    let reorient = Config {
+        scenario: root().join("scenarios/hand/reorient.toml"),
+        ..usual
+    };
+    assert!(refused(&reorient).contains("expected a task of the suites"));
+}
+
+/// The recipes that ship are whole, and only what they say they change differs.
+#[test]
+fn the_papers_recipe_has_the_papers_settings() {
+    let read = |name: &str| -> Config {
+        let text = std::fs::read_to_string(root().join("recipes").join(name)).unwrap();
+        toml::from_str(&text).unwrap()
+    };
+    let paper = read("inverse_dynamics_paper.toml");
+    assert_eq!((paper.steps, paper.batch), (100_000, 256));
+    assert_eq!(paper.encoder, "paper_84");
+    assert_eq!(paper.crop.map(|crop| crop.pad), Some(8));
+    assert_eq!(read("inverse_dynamics.toml").objective, paper.objective);
+}
