@@ -420,27 +420,44 @@ pub fn replay(
     fidelity: Fidelity,
     max_steps: MaxSteps,
 ) -> Result<Episode, RolloutError> {
-    let header = &recorded.header;
-    let (seed, index) = (header.seed, header.index);
-    let explores = header.goal.is_empty();
+    let start = start_of(recorded);
     match scenario {
         ScenarioFile::House(house) => {
             let env = HouseholdEnv::new(Arc::clone(house), fidelity, max_steps.house);
-            let wish = if explores {
-                Wish::Explore
-            } else {
-                Wish::Goal {
-                    say: header.task.clone(),
-                    all: header.goal.clone(),
-                }
-            };
-            repeat(env, recorded, &Start { seed, index, wish })
+            repeat(env, recorded, &start)
         }
         ScenarioFile::Hand(hand) => {
             let env = hand.env(1, max_steps.hand).map_err(EnvError::from)?;
-            let wish = if explores { Wish::Explore } else { Wish::Draw };
-            repeat(env, recorded, &Start { seed, index, wish })
+            let wish = match start.wish {
+                Wish::Goal { .. } => Wish::Draw,
+                other => other,
+            };
+            repeat(env, recorded, &Start { wish, ..start })
         }
+    }
+}
+
+/// How a recorded episode began, with its goal as it was recorded.
+pub(super) fn start_of(recorded: &Episode) -> Start {
+    let Header {
+        seed,
+        index,
+        task,
+        goal,
+        ..
+    } = &recorded.header;
+    let wish = if goal.is_empty() {
+        Wish::Explore
+    } else {
+        Wish::Goal {
+            say: task.clone(),
+            all: goal.clone(),
+        }
+    };
+    Start {
+        seed: *seed,
+        index: *index,
+        wish,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod demonstrate;
 mod episode;
+mod pictures;
 pub mod pool;
 mod record;
 mod text;
@@ -14,6 +15,7 @@ mod verify;
 
 pub use demonstrate::{Demonstrator, Tried};
 pub use episode::{MaxSteps, PolicyChoice, Scenarios, Settings, Worker, play, replay, stream};
+pub use pictures::{Picture, Shot, pictures};
 pub use record::{Part, Plan, Recorded, RolloutError, record};
 pub use text::as_text;
 pub use verify::{Mismatch, Verified, verify};

@@ -6,7 +6,7 @@
 //! | suite | pretrained on | finetuned on | who tells what is wanted |
 //! |---|---|---|---|
 //! | `point` | a point mass, a goal drawn for each episode | one goal | nobody (latent) |
-//! | `place` | an apple, a goal drawn for each episode | one goal | nobody (latent) |
+//! | `place` | a salt shaker, a goal drawn for each episode | one goal | nobody (latent) |
 //! | `door` | a cabinet: open, close, unlock | lock | the scene |
 //! | `kitchen` | any four of eight chores in any order | three sequences of four | nobody (latent) |
 //! | `broad` | 64 tasks of 29 families | 5 others | the scene |
@@ -86,11 +86,15 @@ pub const SUITES: [Suite; 6] = [
     },
     Suite {
         name: "place",
-        about: "a gripper carries an apple to a hidden goal",
+        about: "a gripper carries a salt shaker to a hidden goal",
         corpora: [10, 100, 1000],
         demonstrations: [2, 5, 10, 20],
-        tasks: || [vec![place("apple")], vec![place("apple")]],
-        goals: &[[-0.1, 0.1], [-0.1, 0.1], [0.08, 0.2]],
+        tasks: || {
+            let task = "[task.place]\nthing = \"salt shaker\"\nmax_steps = 200";
+            let task = SuiteTask::new("place", "place", "gripper", 10, task);
+            [vec![task.clone()], vec![task]]
+        },
+        goals: &[[-0.1, 0.1], [-0.05, 0.05], [0.08, 0.2]],
         state: gripper_state,
     },
     Suite {

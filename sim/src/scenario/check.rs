@@ -114,6 +114,9 @@ pub(super) fn check(
         let agent = checker.agent(&rooms, &sound, &entries);
         let hand = checker.hand(&rooms, &sound);
         checker.goals(&rooms, &doors, &entries, &names);
+        for camera in &scenario.camera {
+            checker.problems.extend(camera.check(text));
+        }
         if let (true, Some(order), Some(agent)) = (checker.problems.is_empty(), order, agent) {
             return Ok(Checked {
                 catalogue: Arc::clone(catalogue),

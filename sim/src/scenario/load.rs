@@ -8,8 +8,11 @@ use rand_chacha::ChaCha8Rng;
 use super::check::{Checked, check};
 use super::types::Scenario;
 use super::{Instance, ScenarioError, draw};
+use crate::camera::Scene;
 use crate::catalogue::Catalogue;
 use crate::problem::{Problem, read_text};
+use crate::random::episode_rng;
+use crate::world::{World, camera_of, scene_of};
 
 /// A scenario that was read and checked: every episode can be drawn from it.
 #[derive(Clone, Debug)]
@@ -45,13 +48,19 @@ pub fn load_text(text: &str, path: impl AsRef<Path>) -> Result<LoadedScenario, S
     let scenario: Scenario =
         toml::from_str(text).map_err(|e| error(vec![Problem::toml(text, &e)]))?;
     let checked = check(&scenario, text, &Catalogue::standard()).map_err(error)?;
-    Ok(LoadedScenario {
+    let loaded = LoadedScenario {
         scenario,
         digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
         text: text.to_owned(),
         path: path.to_owned(),
         checked,
-    })
+    };
+    let problems = loaded.check_cameras();
+    if problems.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(error(problems))
+    }
 }
 
 /// The scenario as a TOML text, without comments; loading it gives an equal scenario.
@@ -68,6 +77,38 @@ impl LoadedScenario {
     /// The classes that the scenario draws from.
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.checked.catalogue
+    }
+
+    /// Whether every camera is on something that is there, and sees something when the first episode starts.
+    fn check_cameras(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.scenario.camera.is_empty() {
+            return problems;
+        }
+        let mut rng = episode_rng(0, &self.digest, 0, "cameras");
+        // Without a free spot there is no house to look at; that shows when an episode is drawn.
+        let Ok(instance) = self.instantiate(&mut rng) else {
+            return problems;
+        };
+        let world = World::new(&instance);
+        let mut scene = Scene::default();
+        scene_of(&world, &mut scene);
+        for entry in &self.scenario.camera {
+            match (camera_of(entry, &world), &entry.on) {
+                (Some(camera), None) => {
+                    problems.extend(entry.check_place(&camera, &scene, &self.text));
+                }
+                (None, Some(on)) => {
+                    let (name, found) = (entry.name.get_ref(), on.get_ref());
+                    let message = format!(
+                        "camera \"{name}\": on: expected \"walker\" or the name of an object, found \"{found}\""
+                    );
+                    problems.push(Problem::at(&self.text, on.span(), message));
+                }
+                _ => {}
+            }
+        }
+        problems
     }
 
     /// Makes the draws of one episode: how many things there are, where they lie, where the agent stands. The same

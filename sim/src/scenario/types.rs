@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use crate::camera::CameraEntry;
+
 /// The only format version so far.
 pub const SCHEMA: &str = "habitus.scenario/1";
 
@@ -38,6 +40,9 @@ pub struct Scenario {
     /// Tasks with their own words; an episode draws one of these or of the activities that the house allows.
     #[serde(default)]
     pub goal: Vec<Goal>,
+    /// From where pictures are taken; on `walker` or an object, a camera goes where that goes. The first is usual.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub camera: Vec<CameraEntry>,
 }
 
 /// A room: a simple polygon with a wall along each edge.

@@ -20,6 +20,7 @@ mod navigation;
 mod postures;
 mod pull;
 mod shape;
+mod sight;
 mod verbs;
 mod walking;
 
@@ -33,6 +34,7 @@ pub use arm::HandState;
 pub use measure::REACH;
 pub use motion::{Drawn, Frame, Mover, Placed};
 pub use shape::{ClassPart, Motion, front_motion, solids};
+pub use sight::{camera_of, scene_of};
 pub use verbs::{Execution, Failure};
 
 use libm::{cosf, sinf};

@@ -11,6 +11,7 @@ use std::thread;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use dataset::general_text::{self, Document};
+use dataset::transitions::Observations;
 use dataset::verbalize::{self, Settings};
 use episode::store::Store;
 use episode::{Episode, Value};
@@ -22,10 +23,13 @@ use sim::scenario::LoadedScenario;
 use sim::scenario_file::ScenarioFile;
 use trainers::evaluation::comparison::{self, Plan};
 use trainers::evaluation::comparison_report;
+use trainers::evaluation::imported;
 use trainers::evaluation::language::{self, Figures, Items, Measured};
 use trainers::evaluation::report::{Model, Report, read_curve};
 use trainers::evaluation::statistics::{self, Estimate};
 use trainers::nn::{Llama, Precision, Tokenizer, exit_now, init_torch, load_model};
+use trainers::recipes::RecipeError;
+use trainers::recipes::representation::{PolicyConfig, read_features};
 use trainers::{cache, checkpoint};
 
 /// Measures models.
@@ -59,6 +63,52 @@ enum Command {
     ///   habitus evaluate representation --suite point --episodes 10,100,1000 --demonstrations 1,2,5,10 --out runs/curves
     #[command(verbatim_doc_comment)]
     Representation(Representation),
+    /// What features of pictures hold that another program made
+    ///
+    /// First without --features: writes the suite's pictures, tensor `frames` (count, size, size, 3) of u8, to
+    /// OUT/frames.safetensors. Then with --features: a file with one row for each, tensor `features` (count, numbers) of f32.
+    /// Prints R² of a linear map to each number of the ground truth, and how well a policy on the features imitates; both on
+    /// episodes that nothing was fitted on. There are no rollouts: their pictures would be new to the other program.
+    ///
+    /// Example:
+    ///   habitus evaluate features --suite point --out runs/features
+    ///   habitus evaluate features --suite point --out runs/features --features r3m.safetensors --numbers 512
+    #[command(verbatim_doc_comment)]
+    Features(ImportedFeatures),
+}
+
+#[derive(clap::Args)]
+struct ImportedFeatures {
+    /// Which tasks: point or place
+    #[arg(long)]
+    suite: String,
+    /// Folder for the pictures and for figures.json; it is created
+    #[arg(long)]
+    out: PathBuf,
+    /// The features' file
+    #[arg(long, requires = "numbers")]
+    features: Option<PathBuf>,
+    /// Numbers of a picture's features
+    #[arg(long, requires = "features", value_parser = clap::value_parser!(u64).range(1..))]
+    numbers: Option<u64>,
+    /// Rows and columns of a picture
+    #[arg(long, default_value_t = 84, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    size: u64,
+    /// Whether pictures show the goal
+    #[arg(long, value_enum, default_value_t = Shown::Latent)]
+    context: Shown,
+    /// Episodes to fit on; a quarter as many are measured on
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    episodes: u64,
+    /// Steps of the policy's training
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+    /// Seeds everything
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -121,6 +171,15 @@ enum Shown {
     Latent,
     /// A marker shows it
     Visible,
+}
+
+impl From<Shown> for Context {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Latent => Self::Latent,
+            Shown::Visible => Self::Visible,
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -189,6 +248,7 @@ fn main() -> ExitCode {
     let done = match &command {
         Command::Language(arguments) => evaluate(arguments),
         Command::Representation(arguments) => representation(arguments),
+        Command::Features(arguments) => features(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -215,21 +275,92 @@ enum Failure {
     Other(anyhow::Error),
 }
 
-fn representation(arguments: &Representation) -> Result<(), Failure> {
-    let suite = suites::suite(&arguments.suite).ok_or_else(|| {
+impl From<RecipeError> for Failure {
+    fn from(error: RecipeError) -> Self {
+        let code = error.exit_code();
+        let error = anyhow!("{error}");
+        if code == 2 {
+            Self::Input(error)
+        } else {
+            Self::Other(error)
+        }
+    }
+}
+
+fn suite_named(name: &str) -> Result<&'static suites::Suite, Failure> {
+    suites::suite(name).ok_or_else(|| {
         let names: Vec<&str> = suites::SUITES.iter().map(|suite| suite.name).collect();
         Failure::Input(anyhow!(
-            "--suite: expected one of {}, found \"{}\"",
-            names.join(", "),
-            arguments.suite
+            "--suite: expected one of {}, found \"{name}\"",
+            names.join(", ")
         ))
-    })?;
+    })
+}
+
+fn features(arguments: &ImportedFeatures) -> Result<(), Failure> {
+    let suite = suite_named(&arguments.suite)?;
+    let pictures = imported::Pictures {
+        size: arguments.size as usize,
+        context: arguments.context.into(),
+        episodes: arguments.episodes,
+        seed: arguments.seed,
+    };
+    let out = &arguments.out;
+    fs::create_dir_all(out)
+        .with_context(|| out.display().to_string())
+        .map_err(Failure::Input)?;
+    let frames = imported::frames(suite, &pictures)?;
+    let (Some(file), Some(numbers)) = (&arguments.features, arguments.numbers) else {
+        let path = out.join("frames.safetensors");
+        let tensor = frames.tensor(pictures.size)?;
+        tch::Tensor::write_safetensors(&[("frames", tensor)], &path)
+            .with_context(|| path.display().to_string())
+            .map_err(Failure::Other)?;
+        eprintln!("{} pictures: {}", frames.count(), path.display());
+        if arguments.json {
+            println!("{}", json!({"frames": frames.count(), "file": path}));
+        }
+        return Ok(());
+    };
+    let size = numbers as usize;
+    let read = read_features(file, frames.count(), size)?;
+    let Observations::Vectors { values, .. } = &read else {
+        return Err(Failure::Other(anyhow!("features are vectors")));
+    };
+    let policy = PolicyConfig {
+        seed: arguments.seed,
+        steps: arguments.steps,
+        ..PolicyConfig::default()
+    };
+    let found = imported::measure(&frames, values, size, &policy)?;
+    let line = json!({"suite": suite.name, "pictures": pictures, "features": size, "found": found});
+    let path = out.join("figures.json");
+    fs::write(&path, format!("{line:#}\n"))
+        .with_context(|| path.display().to_string())
+        .map_err(Failure::Other)?;
+    let list = |of: &[f64]| {
+        let texts: Vec<String> = of.iter().map(|x| format!("{x:.3}")).collect();
+        texts.join(" ")
+    };
+    eprintln!(
+        "fitted on {} frames, measured on {} of other episodes\nstate, R²    {}\nactions, R²  {}\nactions, mean squared error {:.4}",
+        found.frames[0],
+        found.frames[1],
+        list(&found.probe),
+        list(&found.imitation),
+        found.imitation_error
+    );
+    if arguments.json {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn representation(arguments: &Representation) -> Result<(), Failure> {
+    let suite = suite_named(&arguments.suite)?;
     let plan = Plan {
         suite: suite.name.to_owned(),
-        context: match arguments.context {
-            Shown::Latent => Context::Latent,
-            Shown::Visible => Context::Visible,
-        },
+        context: arguments.context.into(),
         objectives: arguments.objectives.clone(),
         episodes: arguments
             .episodes
@@ -263,15 +394,7 @@ fn representation(arguments: &Representation) -> Result<(), Failure> {
     if let Err(error) = listening {
         eprintln!("Ctrl-C will stop at once: {error}");
     }
-    let found = comparison::compare(&plan, suite, out, &STOP, &mut tell).map_err(|error| {
-        let code = error.exit_code();
-        let error = anyhow!("{error}");
-        if code == 2 {
-            Failure::Input(error)
-        } else {
-            Failure::Other(error)
-        }
-    })?;
+    let found = comparison::compare(&plan, suite, out, &STOP, &mut tell)?;
     let table = found.table();
     let figures = serde_json::to_string_pretty(&found).map_err(|e| Failure::Other(e.into()))?;
     let html = comparison_report::html(&found);

@@ -180,7 +180,7 @@ pub fn compare(
         if corpus.as_ref().is_none_or(|(made, _)| *made != size) {
             // the old one goes first: two need not fit into memory
             drop(corpus.take());
-            tell(format!("{size} demonstrations of many goals"));
+            tell(format!("{size} demonstrations to pretrain on"));
             let made = study.collect(&suite.pretraining(), plan.seed, size)?;
             results.add(Line::Corpus {
                 episodes: size,

@@ -384,7 +384,7 @@ fn method(found: &Comparison) -> String {
     format!(
         "<section><h2>How it was measured</h2><p>Pretrained on {}, {} steps of {} pairs of frames, encoder {}; then frozen. Policies: {} \
          steps on the embeddings of the demonstrations; from scratch {} steps with random crops. Each seed has a goal, demonstrations \
-         and networks of its own; the first seed is {}. The state's numbers are standardized by the demonstrations.</p></section>",
+         and networks of its own; the first seed is {}.</p></section>",
         corpora.join(", "),
         thousands(plan.pretraining[0] as usize),
         plan.pretraining[1],

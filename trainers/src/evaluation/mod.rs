@@ -8,6 +8,7 @@
 pub mod comparison;
 pub mod comparison_report;
 pub mod floor_plan;
+pub mod imported;
 pub mod language;
 pub mod plans;
 pub mod report;

@@ -738,7 +738,7 @@ pub enum Features {
         /// Random crops of images.
         crop: Option<Crop>,
     },
-    /// The ground-truth state, each number by the demonstrations' mean and deviation.
+    /// The ground-truth state.
     State,
     /// Vectors as they are, such as imported features ([`read_features`]).
     Observations,
@@ -786,7 +786,7 @@ enum Eyes {
     Frozen(FrozenEncoder),
     Predicting(FrozenEncoder, Rc<FrozenHeads>),
     Own(Encoder),
-    State(Standard),
+    State,
     Observations,
 }
 
@@ -845,11 +845,8 @@ pub fn train_policy(
         }
         Features::State => {
             let size = demonstrations.state_size();
-            let standard = Standard::of(demonstrations, device)?;
-            let shape = [demonstrations.frames() as i64, size as i64];
-            let states = crate::nn::floats(demonstrations.states(), &shape, device)?;
-            let states = numbers(&standard.apply(&states))?;
-            (Eyes::State(standard), Some(vectors(states, size)?), size)
+            let states = demonstrations.states().to_vec();
+            (Eyes::State, Some(vectors(states, size)?), size)
         }
         Features::Observations => {
             let Observations::Vectors { size, .. } = demonstrations.observations() else {
@@ -931,7 +928,7 @@ impl Policy {
                     encoder.encode(observations)?
                 }
                 Eyes::Own(encoder) => encoder.forward(&self.parameters, observations)?,
-                Eyes::State(standard) => standard.apply(states),
+                Eyes::State => states.shallow_clone(),
                 Eyes::Observations => observations.shallow_clone(),
             };
             let raw = self

@@ -4,8 +4,9 @@ use dataset::transitions::{Buffer, Observations};
 use sim::hand::sight::Context;
 use sim::hand::suites::{SUITES, Suite, SuiteTask, suite};
 use trainers::evaluation::comparison::{Comparison, Plan, compare};
+use trainers::evaluation::imported::{Pictures, frames, measure};
 use trainers::evaluation::suites::{Corpus, SuiteWorlds, View, collect};
-use trainers::recipes::representation::Worlds as _;
+use trainers::recipes::representation::{PolicyConfig, Worlds as _};
 
 const VIEW: View = View {
     size: 48,
@@ -199,4 +200,39 @@ fn sheet() {
     let mut file = format!("P6 {} {height} 255\n", columns * size).into_bytes();
     file.extend(rows);
     std::fs::write(path, file).unwrap();
+}
+
+/// Features that are the ground truth itself hold all of it; a file of another shape is refused.
+#[test]
+fn features_made_elsewhere_are_measured() {
+    let pictures = Pictures {
+        size: 8,
+        context: Context::Latent,
+        episodes: 8,
+        seed: 1,
+    };
+    let suite = suite("point").unwrap();
+    let made = frames(suite, &pictures).unwrap();
+    let n = made.count();
+    let tensor = made.tensor(8).unwrap();
+    assert_eq!(tensor.size(), [n as i64, 8, 8, 3]);
+    let truth: Vec<f32> = [(1, 8), (1_000_004, 2)]
+        .iter()
+        .flat_map(|(seed, episodes)| {
+            let view = View { size: 8, ..VIEW };
+            let corpus = collect(suite, &suite.pretraining(), *seed, *episodes, view).unwrap();
+            corpus.transitions.states().to_vec()
+        })
+        .collect();
+    let policy = PolicyConfig {
+        steps: 20,
+        ..PolicyConfig::default()
+    };
+    let found = measure(&made, &truth, 2, &policy).unwrap();
+    assert_eq!(found.frames.iter().sum::<usize>(), n);
+    assert!(found.probe.len() == 2 && found.probe.iter().all(|r2| *r2 > 0.9999));
+    assert!(found.imitation.len() == 2 && found.imitation_error.is_finite());
+    let error = measure(&made, &truth[2..], 2, &policy).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("rows of 2 numbers"), "{error}");
 }

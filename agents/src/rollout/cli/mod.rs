@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod png;
 mod progress;
 mod rollout;
 mod scenario;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use agents::rollout::{
-    self, Demonstrator, MaxSteps, Part, Plan, PolicyChoice, RolloutError, Scenarios, Settings,
+    self, Demonstrator, MaxSteps, Part, Picture, Plan, PolicyChoice, RolloutError, Scenarios,
+    Settings, Shot,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use episode::store::{Store, StoreError};
@@ -15,6 +16,7 @@ use sim::env::Fidelity;
 use sim::hand::suites::{SUITES, Suite, SuiteTask};
 use sim::scenario_file::ScenarioFile;
 
+use super::png;
 use super::progress::{Progress, stop_on_interrupt};
 use super::{CommandError, Done, scenario};
 
@@ -72,13 +74,24 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N")]
         workers: Option<NonZeroUsize>,
     },
-    /// An episode as text: the task, what was done, what was refused and why, what changed.
-    #[command(after_help = "Example:\n  ./habitus rollout show runs/explored 0")]
+    /// An episode as text: the task, what was done, what was refused and why, what changed; as pictures with --png.
+    #[command(
+        after_help = "Examples:\n  ./habitus rollout show runs/explored 0\n  ./habitus rollout show runs/explored 0 --png runs/pictures --size 480"
+    )]
     Show {
         /// The store's folder.
         dir: PathBuf,
         /// Position of the episode, from 0.
         episode: usize,
+        /// Folder for pictures: one before the first action and one after each, and sheet.png with up to 24 of them.
+        #[arg(long, value_name = "DIR")]
+        png: Option<PathBuf>,
+        /// Which of the scenario's cameras; by default the first, or the usual one.
+        #[arg(long, value_name = "NAME", requires = "png")]
+        camera: Option<String>,
+        /// Rows and columns of a picture, 16 to 4096.
+        #[arg(long, value_name = "N", requires = "png", value_parser = clap::value_parser!(u16).range(16..=4096))]
+        size: Option<u16>,
     },
 }
 
@@ -247,7 +260,22 @@ pub(crate) fn run(command: Command, seed: u64) -> Result<Done, CommandError> {
             episodes,
             workers,
         } => verify(&dir, episodes, workers),
-        Command::Show { dir, episode } => show(&dir, episode),
+        Command::Show {
+            dir,
+            episode,
+            png: None,
+            ..
+        } => show(&dir, episode),
+        Command::Show {
+            dir,
+            episode,
+            png: Some(to),
+            camera,
+            size,
+        } => {
+            let size = size.map(usize::from);
+            show_pictures(&dir, episode, &to, &Shot { camera, size })
+        }
         Command::Experts {
             suites,
             episodes,
@@ -391,6 +419,57 @@ fn show(dir: &Path, position: usize) -> Result<Done, CommandError> {
     let scenarios = Scenarios::load(&store)?;
     let text = rollout::as_text(&episode, scenarios.of(&episode.header)?)?;
     Ok(Done::new(text, &episode))
+}
+
+/// Pictures in a sheet, and in a row of it.
+const SHEET: [usize; 2] = [24, 6];
+
+fn show_pictures(
+    dir: &Path,
+    position: usize,
+    to: &Path,
+    shot: &Shot,
+) -> Result<Done, CommandError> {
+    let store = Store::open(dir)?;
+    let episode = store.episode(position)?;
+    let scenarios = Scenarios::load(&store)?;
+    let (made, about) = rollout::pictures(&episode, scenarios.of(&episode.header)?, shot)?;
+    let failed = |error: String| CommandError::Failed(format!("{}: {error}", to.display()));
+    std::fs::create_dir_all(to).map_err(|error| failed(error.to_string()))?;
+    for (i, picture) in made.iter().enumerate() {
+        let Picture { rgb, width, height } = picture;
+        let path = to.join(format!("{i:04}.png"));
+        png::write(&path, rgb, [*width, *height]).map_err(|error| failed(error.to_string()))?;
+    }
+    let (sheet, size) = sheet(&made);
+    png::write(&to.join("sheet.png"), &sheet, size).map_err(|error| failed(error.to_string()))?;
+    let json = serde_json::json!({
+        "pictures": made.len(), "folder": to, "sheet": to.join("sheet.png"), "appearance": about,
+    });
+    let mut text = format!("{} pictures and sheet.png in {}", made.len(), to.display());
+    if !about.is_empty() {
+        text += &format!("\n{about}");
+    }
+    Ok(Done::new(text, json))
+}
+
+/// Pictures evenly spread over an episode, side by side.
+fn sheet(pictures: &[Picture]) -> (Vec<u8>, [usize; 2]) {
+    let [most, columns] = SHEET;
+    let n = pictures.len().min(most);
+    let columns = columns.min(n).max(1);
+    let (width, height) = pictures.first().map_or((1, 1), |p| (p.width, p.height));
+    let size = [columns * width, n.div_ceil(columns) * height];
+    let mut rgb = vec![255; size[0] * size[1] * 3];
+    for i in 0..n {
+        let picture = &pictures[i * (pictures.len() - 1) / (n - 1).max(1)];
+        let [x, y] = [i % columns * width, i / columns * height];
+        for (row, from) in picture.rgb.chunks(3 * width).enumerate() {
+            let at = 3 * ((y + row) * size[0] + x);
+            rgb[at..at + 3 * width].copy_from_slice(from);
+        }
+    }
+    (rgb, size)
 }
 
 fn workers(asked: Option<NonZeroUsize>) -> usize {

@@ -22,7 +22,7 @@ use crate::world::{PartForm, solids};
 /// The table: its class.
 const TABLE: &str = "kitchen table";
 /// Half sides of where a thing starts and where it shall be, x and y in meters.
-const AREA: [f32; 2] = [0.1, 0.1];
+const AREA: [f32; 2] = [0.1, 0.05];
 
 /// A thing carried to a given place. Target: place in meters, in the world (3). Error: from the thing's middle to the target,
 /// and from between the fingers to the thing's middle, in meters (3 and 3).

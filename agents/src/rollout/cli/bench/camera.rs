@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
 use sim::camera::{Camera, Light, Material, Pictures, Renderer, Scene, Shape, Solid};
 
-use super::super::{CommandError, Done};
+use super::super::{CommandError, Done, png};
 use super::processor_seconds;
 
 /// A table with ten things and an arm.
@@ -294,7 +293,7 @@ fn dump(stage: &mut Stage, directory: &Path) -> Result<(), CommandError> {
             .draw(&stage.scene, &stage.camera, into)
             .map_err(|e| CommandError::Input(e.to_string()))?;
         let path = directory.join(format!("frame{frame}.png"));
-        write_png(&path, &rgb, [width, height]).map_err(|e| failed(&path, &e))?;
+        png::write(&path, &rgb, [width, height]).map_err(|e| failed(&path, &e))?;
         depths.extend(depth.iter().flat_map(|d| d.to_le_bytes()));
         if let Some(id) = seen.iter().find(|id| **id > 255) {
             return Err(CommandError::Input(format!(
@@ -308,22 +307,6 @@ fn dump(stage: &mut Stage, directory: &Path) -> Result<(), CommandError> {
         let path = directory.join(name).with_extension("npy");
         fs::write(&path, npy(kind, shape, &data)).map_err(|e| failed(&path, &e))?;
     }
-    Ok(())
-}
-
-/// Writes a picture in PNG.
-fn write_png(
-    path: &Path,
-    rgb: &[u8],
-    [width, height]: [usize; 2],
-) -> Result<(), Box<dyn std::error::Error>> {
-    let file = BufWriter::new(fs::File::create(path)?);
-    let mut encoder = png::Encoder::new(file, u32::try_from(width)?, u32::try_from(height)?);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
-    writer.finish()?;
     Ok(())
 }
 
