@@ -79,7 +79,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct ImportedFeatures {
-    /// Which tasks: point or place
+    /// Which tasks: point, place, door, kitchen, broad or broad2
     #[arg(long)]
     suite: String,
     /// Folder for the pictures and for figures.json; it is created
@@ -157,6 +157,9 @@ struct Representation {
     /// Steps of finetuning from scratch: each passes through the encoder
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     scratch: u64,
+    /// Roll policies of the most demonstrations out under other light, with other textures and among distractors too
+    #[arg(long)]
+    looks: bool,
     /// Seeds everything
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -376,6 +379,7 @@ fn representation(arguments: &Representation) -> Result<(), Failure> {
         pretraining: [arguments.steps, arguments.batch],
         finetuning: arguments.finetuning,
         scratch: arguments.scratch,
+        looks: arguments.looks,
         seed: arguments.seed,
     };
     let out = &arguments.out;

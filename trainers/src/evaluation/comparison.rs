@@ -16,6 +16,7 @@ use std::time::Instant;
 use dataset::transitions::Crop;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sim::hand::appearance::presets;
 use sim::hand::sight::Context;
 use sim::hand::suites::{Suite, SuiteTask};
 use tch::Device;
@@ -56,8 +57,18 @@ pub struct Plan {
     pub finetuning: u64,
     /// Steps of finetuning from scratch, where every step passes through the encoder.
     pub scratch: u64,
+    /// Whether policies of the most demonstrations are also rolled out under the appearances of
+    /// [`presets`], which nobody was trained on.
+    pub looks: bool,
     /// Seeds everything.
     pub seed: u64,
+}
+
+impl Plan {
+    /// Whether policies of so many demonstrations are rolled out under other appearances too.
+    fn looks_at(&self, demonstrations: u64) -> bool {
+        self.looks && self.demonstrations.iter().all(|n| *n <= demonstrations)
+    }
 }
 
 /// What an encoder holds.
@@ -89,6 +100,8 @@ pub struct Row {
     pub success: Vec<Estimate>,
     /// The same by seed.
     pub by_seed: Vec<Vec<f64>>,
+    /// Of the most demonstrations, under each appearance that nobody was trained on.
+    pub elsewhere: Vec<Estimate>,
 }
 
 /// What a comparison found.
@@ -260,7 +273,8 @@ pub fn compare(
     let n = plan.rollouts;
     for seed in 1..=plan.seeds {
         let lacks = |method: &Method, demonstrations: u64| {
-            results.successes(method, seed, demonstrations).is_none()
+            let found = results.successes(method, seed, demonstrations);
+            found.is_none_or(|(_, elsewhere)| plan.looks_at(demonstrations) && elsewhere.is_empty())
         };
         let left: Vec<(u64, usize)> = plan
             .demonstrations
@@ -294,12 +308,22 @@ pub fn compare(
             let policy = study.policy(method, seed);
             let policy = train_policy(&policy, features, &few.transitions, Device::Cpu)?;
             let done = evaluate(&policy, &mut worlds, &few.transitions, &rollouts)?;
+            let mut elsewhere = Vec::new();
+            if plan.looks_at(demonstrations) {
+                for (_, ranges) in presets() {
+                    worlds.look(Some(ranges));
+                    let done = evaluate(&policy, &mut worlds, &few.transitions, &rollouts)?;
+                    elsewhere.push(done.successes.iter().filter(|s| **s).count() as u64);
+                }
+                worlds.look(None);
+            }
             results.add(Line::Policy {
                 method: method.name().to_owned(),
                 episodes: method.episodes(),
                 seed,
                 demonstrations,
                 successes: done.successes.iter().filter(|s| **s).count() as u64,
+                elsewhere,
             })?;
             pace.done(Unit::policy(method));
             let pretrained = match method {
@@ -606,6 +630,9 @@ enum Line {
         seed: u64,
         demonstrations: u64,
         successes: u64,
+        /// The same under each appearance that nobody was trained on, where that was asked for.
+        #[serde(default)]
+        elsewhere: Vec<u64>,
     },
 }
 
@@ -704,18 +731,20 @@ impl Results {
         })
     }
 
-    fn successes(&self, of: &Method, with: u64, on: u64) -> Option<u64> {
-        self.lines.iter().find_map(|line| match line {
+    /// Of a policy: the last line counts.
+    fn successes(&self, of: &Method, with: u64, on: u64) -> Option<(u64, &[u64])> {
+        self.lines.iter().rev().find_map(|line| match line {
             Line::Policy {
                 method,
                 episodes,
                 seed,
                 demonstrations,
                 successes,
+                elsewhere,
             } if method == of.name()
                 && (*episodes, *seed, *demonstrations) == (of.episodes(), with, on) =>
             {
-                Some(*successes)
+                Some((*successes, elsewhere.as_slice()))
             }
             _ => None,
         })
@@ -730,11 +759,23 @@ impl Results {
                 .map(|size| {
                     (1..=plan.seeds)
                         .filter_map(|seed| self.successes(method, seed, *size))
-                        .map(|successes| successes as usize)
+                        .map(|(successes, _)| successes as usize)
                         .collect()
                 })
                 .collect();
+            let most = plan.demonstrations.iter().copied().max().unwrap_or(0);
+            let looks: Vec<&[u64]> = (1..=plan.seeds)
+                .filter_map(|seed| self.successes(method, seed, most))
+                .map(|(_, elsewhere)| elsewhere)
+                .filter(|_| plan.looks)
+                .collect();
+            let elsewhere = (0..presets().len()).filter_map(|look| {
+                let right: Option<Vec<u64>> = looks.iter().map(|l| l.get(look).copied()).collect();
+                let right = right.filter(|right| !right.is_empty())?;
+                Some(share(right.iter().sum::<u64>() as usize, n * right.len()))
+            });
             Row {
+                elsewhere: elsewhere.collect(),
                 method: method.name().to_owned(),
                 episodes: method.episodes(),
                 held: self.held(method).cloned(),
@@ -770,7 +811,7 @@ fn settings(plan: &Plan) -> Result<BTreeMap<String, Value>, RecipeError> {
         .unwrap_or_default()
         .into_iter()
         .collect();
-    for list in ["objectives", "episodes", "demonstrations", "seeds"] {
+    for list in ["objectives", "episodes", "demonstrations", "seeds", "looks"] {
         map.remove(list);
     }
     Ok(map)
@@ -814,8 +855,16 @@ impl Comparison {
         for size in &plan.demonstrations {
             write!(text, " {size} demonstrations |").ok();
         }
+        let looks = if plan.looks {
+            presets().to_vec()
+        } else {
+            Vec::new()
+        };
+        for (look, _) in &looks {
+            write!(text, " other {look} |").ok();
+        }
         text.push_str("\n|---|---|---|---|");
-        text.push_str(&"---|".repeat(plan.demonstrations.len()));
+        text.push_str(&"---|".repeat(plan.demonstrations.len() + looks.len()));
         for row in &self.rows {
             let held = row.held.as_ref().map_or_else(
                 || "| |".to_owned(),
@@ -836,7 +885,7 @@ impl Comparison {
             .ok();
             for Estimate {
                 value, low, high, ..
-            } in &row.success
+            } in row.success.iter().chain(&row.elsewhere)
             {
                 write!(text, " {value:.2} [{low:.2}, {high:.2}] |").ok();
             }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use sim::hand::appearance::presets;
+
 use super::comparison::{Comparison, PREDICTOR, Row};
 use super::report::{HEAD, card, percent, push, share, thousands, words};
 use super::statistics::Estimate;
@@ -18,6 +20,7 @@ pub fn html(found: &Comparison) -> String {
     let mut html = String::from(HEAD);
     html += &summary(found);
     html += &table(found);
+    html += &elsewhere(found);
     html += &over_demonstrations(found);
     html += &over_episodes(found);
     html += &embeddings(found);
@@ -91,6 +94,34 @@ fn table(found: &Comparison) -> String {
     html += "</tbody></table></div><p class=\"note\">Small figures are 95 % Wilson intervals over all rollouts; they do not hold how \
              much seeds differ, which the last column shows (success in percent with the most demonstrations). Every policy of a seed \
              meets the same worlds.</p></section>";
+    html
+}
+
+/// Success where everything looks otherwise than in training.
+fn elsewhere(found: &Comparison) -> String {
+    let measured = || found.rows.iter().filter(|row| !row.elsewhere.is_empty());
+    if measured().next().is_none() {
+        return String::new();
+    }
+    let mut html = String::from(
+        "<section><h2>Where it looks otherwise</h2><div class=\"scroll\"><table><thead><tr><th></th><th>as in training</th>",
+    );
+    for (look, _) in presets() {
+        push(&mut html, format_args!("<th>other {look}</th>"));
+    }
+    html += "</tr></thead><tbody>";
+    for row in measured() {
+        push(&mut html, format_args!("<tr><th>{}</th>", name(found, row)));
+        let most = found.plan.demonstrations.iter().enumerate();
+        let most = most.max_by_key(|(_, n)| **n).map(|(at, _)| at);
+        let usual = most.and_then(|at| row.success.get(at));
+        for estimate in usual.into_iter().chain(&row.elsewhere) {
+            push(&mut html, format_args!("<td>{}</td>", share(*estimate)));
+        }
+        html += "</tr>";
+    }
+    html += "</tbody></table></div><p class=\"note\">With the most demonstrations, in the same worlds, under light, textures and among \
+             things that nobody was trained on. The true state does not see them.</p></section>";
     html
 }
 
@@ -417,6 +448,7 @@ mod tests {
             }),
             success: vec![statistics::share(3, 8), statistics::share(8, 8)],
             by_seed: vec![vec![0.5, 0.25], vec![1.0, 1.0]],
+            elsewhere: vec![statistics::share(1, 8); 3],
         };
         let found = Comparison {
             plan: Plan {
@@ -431,6 +463,7 @@ mod tests {
                 pretraining: [1, 1],
                 finetuning: 1,
                 scratch: 1,
+                looks: true,
                 seed: 1,
             },
             corpora: vec![[10, 900, 1], [1000, 90_000, 0]],
@@ -443,6 +476,7 @@ mod tests {
         assert_eq!(page.matches("<polyline").count(), 6);
         assert!(page.contains("a b, 1,000 episodes") && page.contains("0.250"));
         assert!(page.contains("action 2, R²") && page.contains("0.750"));
+        assert!(page.contains("other distractors") && page.contains("0.125"));
         assert!(!page.contains("NaN") && !page.contains("http"), "{page}");
         for tag in ["section", "svg", "g", "table", "tr"] {
             let open = page.matches(&format!("<{tag}>")).count()

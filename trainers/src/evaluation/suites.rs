@@ -12,10 +12,11 @@ use agents::rollout::Demonstrator;
 use dataset::transitions::{Buffer, FrameSource, Observations, Transitions, TransitionsError};
 use episode::{Action, Episode};
 use sim::camera::{Camera, Pictures, Renderer, Scene};
-use sim::hand::appearance::Appearance;
+use sim::hand::appearance::{Appearance, AppearanceRanges};
 use sim::hand::sight::{Context, Sight, usual_camera};
 use sim::hand::suites::{Suite, SuiteTask};
 use sim::hand::{HandEnv, HandScenario};
+use sim::random::episode_rng;
 
 use crate::recipes::representation::Worlds;
 
@@ -115,16 +116,21 @@ impl Eye {
     }
 
     /// Draws one world's observation into RGB (size × size × 3).
-    fn see(&mut self, observation: &[f32], rgb: &mut [u8]) -> Result<(), String> {
+    fn see(
+        &mut self,
+        observation: &[f32],
+        appearance: &Appearance,
+        rgb: &mut [u8],
+    ) -> Result<(), String> {
         let seen = self.layout.seen(observation);
-        let usual = Appearance::default();
         self.sight
-            .draw(&seen, self.context, &usual, &mut self.scene);
+            .draw(&seen, self.context, appearance, &mut self.scene);
         let into = Pictures {
             rgb: Some(rgb),
             ..Pictures::default()
         };
-        let drawn = self.renderer.draw(&self.scene, &self.camera, into);
+        let camera = appearance.moved(&self.camera);
+        let drawn = self.renderer.draw(&self.scene, &camera, into);
         drawn.map_err(|error| error.to_string())
     }
 
@@ -152,12 +158,13 @@ impl Frames {
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
+        let usual = Appearance::default();
         let mut list = Vec::new();
         for (t, observation) in observations.enumerate() {
             eye.layout.list(observation, &mut list);
             let at = self.pixels.len();
             self.pixels.resize(at + picture, 0);
-            eye.see(&list, &mut self.pixels[at..])?;
+            eye.see(&list, &usual, &mut self.pixels[at..])?;
             let state = eye.state(&list);
             self.sizes = [eye.bounds.len(), state.len()];
             self.states.extend(state);
@@ -202,6 +209,9 @@ pub struct SuiteWorlds {
     done: Vec<bool>,
     actions: Vec<f32>,
     horizon: usize,
+    /// What the worlds look like, drawn anew for each rollout; `None`: as usual.
+    ranges: Option<AppearanceRanges>,
+    appearances: Vec<Appearance>,
 }
 
 impl SuiteWorlds {
@@ -224,7 +234,15 @@ impl SuiteWorlds {
             env,
             started: 0,
             done: Vec::new(),
+            ranges: None,
+            appearances: Vec::new(),
         })
+    }
+
+    /// The same worlds with appearances of their own, from the next reset on: light, textures, things around that nobody
+    /// was trained on.
+    pub fn look(&mut self, ranges: Option<AppearanceRanges>) {
+        self.ranges = ranges;
     }
 }
 
@@ -234,6 +252,15 @@ impl Worlds for SuiteWorlds {
             let started = self.env.reset_lane(lane, *seed, 0);
             started.map_err(|error| error.to_string())?;
         }
+        let view = self.env.task().view();
+        let drawn = seeds.iter().map(|seed| match &self.ranges {
+            None => Appearance::default(),
+            Some(ranges) => {
+                let mut rng = episode_rng(*seed, self.eye.suite.name, 0, "appearance");
+                ranges.draw(&view, &mut rng)
+            }
+        });
+        self.appearances = drawn.collect();
         self.started = seeds.len();
         self.done = vec![false; seeds.len()];
         Ok(())
@@ -254,8 +281,8 @@ impl Worlds for SuiteWorlds {
             let list = &self.env.observations()[lane * n..][..n];
             // What is done is not looked at any more.
             if !self.done[lane] {
-                self.eye
-                    .see(list, &mut pixels[lane * picture..][..picture])?;
+                let rgb = &mut pixels[lane * picture..][..picture];
+                self.eye.see(list, &self.appearances[lane], rgb)?;
             }
             states[lane * size..][..size].copy_from_slice(&self.eye.state(list));
         }
@@ -359,7 +386,7 @@ impl FrameSource for Drawn {
         let observation = &self.seen[frame * self.size..][..self.size];
         // What a thread that panicked left in the eye is overwritten by the next scene.
         let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
-        if eye.see(observation, rgb).is_err() {
+        if eye.see(observation, &Appearance::default(), rgb).is_err() {
             rgb.fill(0);
         }
     }

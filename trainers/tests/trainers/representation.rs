@@ -9,8 +9,9 @@ use dataset::transitions::{Ahead, Batch, Crop, Observations, Sampler, SamplerCon
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 use sim::hand::sight::Context;
+use sim::hand::suites::suite;
 use tch::{Device, Tensor};
-use trainers::evaluation::suites::{View, suite};
+use trainers::evaluation::suites::{View, collect};
 use trainers::nn::{
     EncoderConfig, FrozenEncoder, ImageEncoderConfig, MlpConfig, Precision, VectorEncoderConfig,
 };
@@ -377,10 +378,8 @@ fn encoders_for_pytorch() {
         size: 48,
         context: Context::Latent,
     };
-    let collect = |seed, episodes| {
-        let scenario = suite.scenario(None).unwrap();
-        suite.collect(scenario, seed, episodes, view).unwrap()
-    };
+    let tasks = suite.pretraining();
+    let collect = |seed, episodes| collect(suite, &tasks, seed, episodes, view).unwrap();
     let config = Config {
         steps: 150,
         batch: 64,

@@ -94,6 +94,7 @@ fn a_comparison_measures_objectives_and_controls() {
         pretraining: [3, 8],
         finetuning: 5,
         scratch: 2,
+        looks: true,
         seed: 1,
     };
     let stop = false.into();
@@ -118,6 +119,11 @@ fn a_comparison_measures_objectives_and_controls() {
     for row in &found.rows {
         assert_eq!(row.success.len(), 2);
         assert!(row.success.iter().all(|s| s.n == 8 && s.low <= s.value));
+        assert!(row.elsewhere.len() == 3 && row.elsewhere.iter().all(|s| s.n == 8));
+        // Light and textures are nothing to who knows the state.
+        if row.method == "state" {
+            assert!(row.elsewhere.iter().all(|s| *s == row.success[1]));
+        }
         let frozen = !["scratch", "state"].contains(&row.method.as_str());
         assert_eq!(row.held.is_some(), frozen);
         assert!(row.held.as_ref().is_none_or(|held| held.probe.len() == 2));
