@@ -236,6 +236,8 @@ mod tests {
 
     #[test]
     fn every_field_of_every_table_has_a_form_and_a_text() {
+        /// Lists of tables with several fields: shown as they are written.
+        const WRITTEN: [&str; 2] = ["task.chores.piece", "task.chores.chore"];
         fn check(fields: &[Field]) {
             for field in fields {
                 assert!(
@@ -244,7 +246,13 @@ mod tests {
                     field.name
                 );
                 match &field.kind {
-                    Kind::Other => panic!("{} has no form", field.name),
+                    Kind::Other => {
+                        assert!(
+                            WRITTEN.contains(&&*field.name),
+                            "{} has no form",
+                            field.name
+                        );
+                    }
                     Kind::Fields(fields) => check(fields),
                     Kind::Variants(variants) => {
                         assert!(!variants.is_empty());

@@ -7,7 +7,7 @@
 //! colors = 0.2
 //! textures = 0.5
 //! camera = { shift_m = 0.03, turn_deg = 2.0 }
-//! distractors = [0, 4]
+//! distractors = { min = 0, max = 4 }
 //! television = true
 //! moving_shadows = true
 //! ```
@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::task::View;
 use crate::camera::{Camera, Light, Material, Scene, Shape, Solid, Texture};
+use crate::scenario::types::Count;
 
 /// From what an appearance is drawn. What is left out stays as usual.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,8 +38,8 @@ pub struct AppearanceRanges {
     pub textures: f32,
     /// The camera's place.
     pub camera: Option<CameraRange>,
-    /// How many small things lie around that nothing touches: least and most, to 20.
-    pub distractors: [u32; 2],
+    /// How many small things lie around that nothing touches.
+    pub distractors: Option<Count>,
     /// Whether a screen behind everything changes its colors with every step.
     pub television: bool,
     /// Whether there are shadows, and the light wanders with every step.
@@ -98,7 +99,7 @@ pub fn presets() -> [(&'static str, AppearanceRanges); 3] {
         (
             "distractors",
             AppearanceRanges {
-                distractors: [2, 5],
+                distractors: Some(Count { min: 2, max: 5 }),
                 ..usual
             },
         ),
@@ -120,18 +121,16 @@ impl AppearanceRanges {
             limits.push(("shift_m", camera.shift_m, 1.0));
             limits.push(("turn_deg", camera.turn_deg, 45.0));
         }
-        limits.extend(self.distractors.map(|n| ("distractors", n as f32, 20.0)));
         for (field, found, most) in limits {
             if !(0.0..=most).contains(&found) {
                 return Some((field, format!("expected from 0 to {most}, found {found}")));
             }
         }
-        let [least, most] = self.distractors;
-        if least > most {
-            let found = format!("expected least and most, found [{least}, {most}]");
-            return Some(("distractors", found));
-        }
-        None
+        let Count { min, max } = self.distractors?;
+        (min > max || max > 20).then(|| {
+            let found = format!("expected min to max and at most 20, found {min} and {max}");
+            ("distractors", found)
+        })
     }
 
     /// An appearance, from an episode's own stream; `view` is where what matters is.
@@ -169,7 +168,9 @@ impl AppearanceRanges {
         });
         let shift = [symmetric(), symmetric(), symmetric()].map(|x| range.shift_m * x);
         let turn = [symmetric(), symmetric()].map(|x| range.turn_deg.to_radians() * x);
-        let [least, most] = self.distractors;
+        let [least, most] = self
+            .distractors
+            .map_or([0, 0], |count| [count.min, count.max]);
         let n = least + (0.5 * (1.0 + symmetric()) * (most - least + 1) as f32) as u32;
         let distractors = (0..n.min(most)).map(|i| {
             let (angle, r) = (std::f32::consts::PI * symmetric(), 0.3 + 0.1 * symmetric());

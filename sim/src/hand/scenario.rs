@@ -394,8 +394,8 @@ mod tests {
                 "a.toml:6:1: appearance: textures: expected from 0 to 1, found 1.5",
             ),
             (
-                "[appearance]\ndistractors = [3, 2]",
-                "a.toml:6:1: appearance: distractors: expected least and most, found [3, 2]",
+                "[appearance]\ndistractors = { min = 3, max = 2 }",
+                "a.toml:6:1: appearance: distractors: expected min to max and at most 20, found 3 and 2",
             ),
         ] {
             let error =
@@ -408,7 +408,7 @@ mod tests {
     #[test]
     fn appearance_changes_pictures_alone() {
         let plain = POSE.replace("myohand", "gripper") + "task.place = {}\n";
-        let all = "[appearance]\nlight = { turn_deg = 40.0, brightness = [0.7, 1.2] }\ncolors = 0.2\ntextures = 0.5\ncamera = { shift_m = 0.03, turn_deg = 2.0 }\ndistractors = [1, 4]\ntelevision = true\nmoving_shadows = true\n";
+        let all = "[appearance]\nlight = { turn_deg = 40.0, brightness = [0.7, 1.2] }\ncolors = 0.2\ntextures = 0.5\ncamera = { shift_m = 0.03, turn_deg = 2.0 }\ndistractors = { min = 1, max = 4 }\ntelevision = true\nmoving_shadows = true\n";
         let [plain, all] = [plain.clone(), plain + all]
             .map(|text| HandScenario::load_text(&text, "a.toml").unwrap());
         let mut envs = [&plain, &all].map(|scenario| scenario.env(1, None).unwrap());
