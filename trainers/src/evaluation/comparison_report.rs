@@ -476,7 +476,7 @@ mod tests {
         assert_eq!(page.matches("<polyline").count(), 6);
         assert!(page.contains("a b, 1,000 episodes") && page.contains("0.250"));
         assert!(page.contains("action 2, R²") && page.contains("0.750"));
-        assert!(page.contains("other distractors") && page.contains("0.125"));
+        assert!(page.contains("other distractors") && page.contains("12.5 %"));
         assert!(!page.contains("NaN") && !page.contains("http"), "{page}");
         for tag in ["section", "svg", "g", "table", "tr"] {
             let open = page.matches(&format!("<{tag}>")).count()
