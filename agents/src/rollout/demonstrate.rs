@@ -33,7 +33,7 @@ impl Tried {
 pub struct Demonstrator {
     file: ScenarioFile,
     env: HandEnv,
-    settings: Settings,
+    worker: Worker,
     tried: Tried,
 }
 
@@ -43,20 +43,26 @@ impl Demonstrator {
     /// # Errors
     /// When the worlds cannot be made.
     pub fn new(scenario: HandScenario, seed: u64) -> Result<Self, RolloutError> {
+        let settings = Settings {
+            seed,
+            policy: PolicyChoice::Scripted,
+            fidelity: Fidelity::Physical,
+            max_steps: MaxSteps {
+                house: 1,
+                hand: None,
+            },
+        };
         Ok(Self {
             env: scenario.env(HANDS, None).map_err(EnvError::from)?,
             file: ScenarioFile::Hand(scenario.into()),
-            settings: Settings {
-                seed,
-                policy: PolicyChoice::Scripted,
-                fidelity: Fidelity::Physical,
-                max_steps: MaxSteps {
-                    house: 1,
-                    hand: None,
-                },
-            },
+            worker: Worker::new(&settings),
             tried: Tried::default(),
         })
+    }
+
+    /// Worlds of the task.
+    pub fn env(&self) -> &HandEnv {
+        &self.env
     }
 
     /// What became of all so far.
@@ -71,7 +77,7 @@ impl Demonstrator {
     pub fn attempt(&mut self, n: u64) -> Result<Vec<Episode>, RolloutError> {
         let first = self.tried.episodes;
         let indices: Vec<u64> = (first..first + n).collect();
-        let made = Worker::new(&self.settings).record(&self.file, &indices)?;
+        let made = self.worker.record(&self.file, &indices)?;
         self.tried.episodes += n;
         let (mut good, bad): (Vec<_>, Vec<_>) = made.into_iter().partition(|e| e.success);
         self.tried.failed += bad.len() as u64;

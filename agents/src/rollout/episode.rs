@@ -128,8 +128,8 @@ impl Settings {
 }
 
 /// Makes episodes, one after another; what it keeps between them changes none of them.
-pub struct Worker<'a> {
-    settings: &'a Settings,
+pub struct Worker {
+    settings: Settings,
     /// Who acts in houses; `None` for a policy of hands.
     policy: Option<Box<dyn Policy>>,
     /// The hands stepped so far, by digest of their scenario.
@@ -139,11 +139,11 @@ pub struct Worker<'a> {
 /// Worlds of a hand that are stepped together: as many as one instruction steps on the widest processors.
 pub(super) const HANDS: usize = 16;
 
-impl<'a> Worker<'a> {
+impl Worker {
     /// A worker with a policy of its own.
-    pub fn new(settings: &'a Settings) -> Self {
+    pub fn new(settings: &Settings) -> Self {
         Self {
-            settings,
+            settings: settings.clone(),
             policy: settings.house_policy(),
             hands: BTreeMap::new(),
         }
@@ -179,7 +179,7 @@ impl<'a> Worker<'a> {
             fidelity,
             max_steps,
             ..
-        } = *self.settings;
+        } = self.settings;
         let policy = self.policy.as_mut().expect("it suits houses");
         let mut episodes = Vec::new();
         for start in starts {

@@ -61,6 +61,7 @@ fn of_hand(
     let sight = Sight::of(&env);
     let appearance = scenario.appearance(&env, header.seed, header.index);
     let entry = chosen(&scenario.hand_task.camera, shot, header)?;
+    let usual = usual_camera(&**env.task(), USUAL);
     let mut eye = Eye::default();
     let mut list = Vec::new();
     let after = episode.steps.iter().map(|step| &step.observation);
@@ -69,10 +70,8 @@ fn of_hand(
         env.layout().list(observation, &mut list);
         let seen = env.layout().seen(&list);
         sight.draw(&seen, Context::Visible, &appearance, &mut eye.scene);
-        let camera = match entry {
-            Some(entry) => sight.camera(entry, &seen),
-            None => usual_camera(&**env.task(), USUAL),
-        };
+        let camera = entry.and_then(|entry| sight.camera(entry, &seen));
+        let camera = camera.unwrap_or(usual);
         pictures.push(eye.draw(&appearance.moved(&camera), shot, header)?);
     }
     let varies = scenario.hand_task.appearance.is_some();
@@ -109,10 +108,8 @@ fn of_house(
     let mut take = |world: Option<&World>| {
         let world = world.ok_or_else(|| failed("has no physical house"))?;
         scene_of(world, &mut eye.scene);
-        let camera = match entry {
-            Some(entry) => camera_of(entry, world).unwrap_or(overview),
-            None => overview,
-        };
+        let camera = entry.and_then(|entry| camera_of(entry, world));
+        let camera = camera.unwrap_or(overview);
         pictures.push(eye.draw(&camera, shot, header)?);
         Ok::<_, RolloutError>(())
     };

@@ -195,11 +195,7 @@ impl Plan {
     }
 
     /// The episodes of those indices, in their order.
-    fn record(
-        &self,
-        worker: &mut Worker<'_>,
-        indices: &[u64],
-    ) -> Result<Vec<Episode>, RolloutError> {
+    fn record(&self, worker: &mut Worker, indices: &[u64]) -> Result<Vec<Episode>, RolloutError> {
         let n = self.scenarios.len() as u64;
         let mut episodes = Vec::new();
         for (scenario, remainder) in self.scenarios.iter().zip(0..) {

@@ -106,6 +106,14 @@ impl CameraEntry {
         problems
     }
 
+    /// What is wrong with where it is on: `expected` says what there is.
+    pub(crate) fn unknown(&self, expected: &str, text: &str) -> Option<Problem> {
+        let on = self.on.as_ref()?;
+        let (name, found) = (self.name.get_ref(), on.get_ref());
+        let message = format!("camera \"{name}\": on: expected {expected}, found \"{found}\"");
+        Some(Problem::at(text, on.span(), message))
+    }
+
     /// Whether it sees nothing of a scene, because it is inside something.
     pub fn check_place(&self, camera: &Camera, scene: &Scene, text: &str) -> Option<Problem> {
         let inside = camera.inside_of(scene)?;

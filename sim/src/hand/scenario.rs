@@ -201,17 +201,13 @@ impl HandScenario {
         let mut scene = camera::Scene::default();
         sight.draw(&seen, Context::Latent, &Appearance::default(), &mut scene);
         for entry in cameras {
-            let on = entry.on.as_ref();
-            if let Some(on) = on.filter(|on| !sight.has_body(on.get_ref())) {
-                let (name, found) = (entry.name.get_ref(), on.get_ref());
-                let message = format!(
-                    "camera \"{name}\": on: expected a body of the hand or the task, found \"{found}\""
-                );
-                problems.push(Problem::at(&self.text, on.span(), message));
-                continue;
+            match sight.camera(entry, &seen) {
+                Some(camera) => problems.extend(entry.check_place(&camera, &scene, &self.text)),
+                None => {
+                    let expected = "a body of the hand or the task";
+                    problems.extend(entry.unknown(expected, &self.text));
+                }
             }
-            let placed = sight.camera(entry, &seen);
-            problems.extend(entry.check_place(&placed, &scene, &self.text));
         }
         problems
     }

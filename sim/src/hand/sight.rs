@@ -174,20 +174,15 @@ impl Sight {
             });
         }
     }
-    /// A camera of the scenario as it stands now; it stays where it is said to be if what it is on has no such body.
-    pub fn camera(&self, entry: &CameraEntry, seen: &Seen<'_>) -> Camera {
-        let on = entry.on.as_ref();
-        let body = on.and_then(|on| self.kernel.body(on.get_ref(), &self.qpos(seen)));
-        entry.camera(body.map(|pose| {
-            let [w, x, y, z] = quat_of(&pose.turn);
-            (pose.pos.map(|x| x as f32), [x, y, z, w].map(|x| x as f32))
-        }))
-    }
-
-    /// Whether there is a body of that name.
-    pub fn has_body(&self, name: &str) -> bool {
-        let still = vec![0.0; self.kernel.joints().len()];
-        self.kernel.body(name, &still).is_some()
+    /// A camera of the scenario as it stands now; `None` if nothing has the name of what it is on.
+    pub fn camera(&self, entry: &CameraEntry, seen: &Seen<'_>) -> Option<Camera> {
+        let Some(on) = &entry.on else {
+            return Some(entry.camera(None));
+        };
+        let pose = self.kernel.body(on.get_ref(), &self.qpos(seen))?;
+        let [w, x, y, z] = quat_of(&pose.turn);
+        let frame = (pose.pos.map(|x| x as f32), [x, y, z, w].map(|x| x as f32));
+        Some(entry.camera(Some(frame)))
     }
 
     fn qpos(&self, seen: &Seen<'_>) -> Vec<f64> {

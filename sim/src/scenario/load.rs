@@ -94,18 +94,14 @@ impl LoadedScenario {
         let mut scene = Scene::default();
         scene_of(&world, &mut scene);
         for entry in &self.scenario.camera {
-            match (camera_of(entry, &world), &entry.on) {
-                (Some(camera), None) => {
-                    problems.extend(entry.check_place(&camera, &scene, &self.text));
+            match camera_of(entry, &world) {
+                // What it is on may be around it.
+                Some(_) if entry.on.is_some() => {}
+                Some(camera) => problems.extend(entry.check_place(&camera, &scene, &self.text)),
+                None => {
+                    let expected = "\"walker\" or the name of an object";
+                    problems.extend(entry.unknown(expected, &self.text));
                 }
-                (None, Some(on)) => {
-                    let (name, found) = (entry.name.get_ref(), on.get_ref());
-                    let message = format!(
-                        "camera \"{name}\": on: expected \"walker\" or the name of an object, found \"{found}\""
-                    );
-                    problems.push(Problem::at(&self.text, on.span(), message));
-                }
-                _ => {}
             }
         }
         problems

@@ -28,7 +28,7 @@ use crate::nn::{EncoderConfig, FrozenEncoder, Precision};
 use crate::objectives::{InverseDynamicsConfig, ObjectiveConfig};
 use crate::recipes::RecipeError;
 use crate::recipes::representation::{
-    Config, Features, FrozenHeads, Options, PolicyConfig, Pretrained, Summary, encode, evaluate,
+    Config, Features, FrozenHeads, Options, PolicyConfig, Pretrained, encode, evaluate,
     label_quality, pretrain, train_policy,
 };
 
@@ -222,21 +222,11 @@ pub fn compare(
                 if results.held(method).is_none() && matches!(method, Method::Pretrained(..)) {
                     pace.done(unit);
                 }
-                let Summary {
-                    rank_me,
-                    alpha_req,
-                    seconds,
-                    ..
-                } = done.summary;
-                let held = Held {
-                    probe: probe(&done.encoder, corpus, held_out)?,
-                    rank_me: six_digits(rank_me),
-                    alpha_req: six_digits(alpha_req),
-                    labels: label_quality(&done.encoder, &done.heads, &held_out.transitions)?
-                        .into_iter()
-                        .map(six_digits)
-                        .collect(),
-                    seconds: six_digits(seconds),
+                // The predictor's encoder is that of inverse dynamics: what it holds was measured then.
+                let twin = Method::Pretrained(objective.clone(), *episodes);
+                let held = match results.held(method).or(results.held(&twin)) {
+                    Some(held) => held.clone(),
+                    None => study.held(&done, corpus, held_out)?,
                 };
                 let frozen = Frozen {
                     encoder: done.encoder,
@@ -313,7 +303,7 @@ pub fn compare(
                 for (_, ranges) in presets() {
                     worlds.look(Some(ranges));
                     let done = evaluate(&policy, &mut worlds, &few.transitions, &rollouts)?;
-                    elsewhere.push(done.successes.iter().filter(|s| **s).count() as u64);
+                    elsewhere.push(done.right());
                 }
                 worlds.look(None);
             }
@@ -322,7 +312,7 @@ pub fn compare(
                 episodes: method.episodes(),
                 seed,
                 demonstrations,
-                successes: done.successes.iter().filter(|s| **s).count() as u64,
+                successes: done.right(),
                 elsewhere,
             })?;
             pace.done(Unit::policy(method));
@@ -460,6 +450,23 @@ impl<'a> Study<'a> {
             return Err(stopped());
         }
         Ok(done)
+    }
+
+    /// What a pretrained encoder holds.
+    fn held(
+        &self,
+        done: &Pretrained,
+        corpus: &Corpus,
+        held_out: &Corpus,
+    ) -> Result<Held, RecipeError> {
+        let labels = label_quality(&done.encoder, &done.heads, &held_out.transitions)?;
+        Ok(Held {
+            probe: probe(&done.encoder, corpus, held_out)?,
+            rank_me: six_digits(done.summary.rank_me),
+            alpha_req: six_digits(done.summary.alpha_req),
+            labels: labels.into_iter().map(six_digits).collect(),
+            seconds: six_digits(done.summary.seconds),
+        })
     }
 
     fn features(&self, method: &Method, frozen: Option<&Frozen>) -> Result<Features, RecipeError> {

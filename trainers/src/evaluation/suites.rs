@@ -57,10 +57,9 @@ pub fn collect(
     for (i, task) in tasks.iter().enumerate() {
         let share = episodes / n + u64::from((i as u64) < episodes % n);
         let scenario = task.scenario().map_err(|error| error.to_string())?;
-        let env = scenario.env(1, None).map_err(|error| error.to_string())?;
-        let mut eye = Eye::new(suite, &env, view);
         let demonstrator = Demonstrator::new(scenario, seed);
         let mut demonstrator = demonstrator.map_err(|error| error.to_string())?;
+        let mut eye = Eye::new(suite, demonstrator.env(), view);
         let mut good = 0;
         while good < share {
             let tried = demonstrator.tried();

@@ -7,8 +7,7 @@
 //! The protocol is "Inverse Dynamics Pretraining Learns Good Representations for Multitask Imitation" (Brandfonbrener, Nachum
 //! and Bruna 2023, arXiv:2305.16985, section 3).
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use dataset::transitions::Crop;
@@ -21,8 +20,8 @@ use sim::hand::suites::{SUITES, Suite, SuiteTask};
 use sim::scenario_file::ScenarioFile;
 use tch::Device;
 
-use super::RecipeError;
 use super::representation::{self, Options, Summary};
+use super::{RecipeError, prepare_folder};
 use crate::evaluation::suites::{self, Corpus, View};
 use crate::nn::{EncoderConfig, IMAGE_PRESETS, Precision};
 use crate::objectives::{InverseDynamicsConfig, ObjectiveConfig};
@@ -126,9 +125,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let pretraining = pretraining(config)?;
     pretraining.check()?;
     let corpus = read(config, &pretraining.encoder, options.progress)?;
-    fs::create_dir_all(&options.out)
-        .and_then(|()| write_config(config, &options.out.join("config.toml"), options.resume))
-        .map_err(|error| RecipeError::Failed(format!("{}: {error}", options.out.display())))?;
+    prepare_folder(config, &options.out)?;
     let options = Options {
         out: options.out.clone(),
         resume: options.resume,
@@ -138,16 +135,6 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         progress: options.progress,
     };
     Ok(representation::pretrain(&pretraining, &corpus.transitions, &options)?.summary)
-}
-
-fn write_config(config: &Config, file: &Path, resume: bool) -> std::io::Result<()> {
-    // A run that cannot go on is refused later; its configuration stays as it was.
-    if file.exists() && !resume {
-        return Ok(());
-    }
-    let text = toml::to_string_pretty(config).map_err(std::io::Error::other)?;
-    let header = format!("# Resolved by habitus {}.\n", env!("CARGO_PKG_VERSION"));
-    fs::write(file, header + &text)
 }
 
 fn pretraining(config: &Config) -> Result<representation::Config, RecipeError> {

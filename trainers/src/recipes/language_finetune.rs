@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dataset::Example;
 use rand::SeedableRng as _;
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tch::{Tensor, no_grad};
 
 use super::metrics::Metrics;
-use super::{RecipeError, bar, restored};
+use super::{Progress, RecipeError, bar, prepare_folder, restored};
 use crate::cache;
 use crate::checkpoint::{self, CheckpointError, TrainerState};
 use crate::continual::{Ewc, Fisher, FisherError, FisherUnits, LossOf, Sequence, sample_labels};
@@ -329,7 +329,7 @@ pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeErro
         base,
     };
     // only now: what was refused so far leaves no folder behind
-    prepare_folder(config, options)?;
+    prepare_folder(config, &options.out)?;
     let mut summary = train(config, options, &mut model, &texts, ewc.as_ref(), &identity)?;
     (summary.truncated, summary.supervised) = (truncated, supervised);
     Ok(summary)
@@ -343,21 +343,6 @@ fn check_folder(options: &Options<'_>) -> Result<(), RecipeError> {
             "{}: holds a run already; go on with --resume or name another folder with --out",
             out.display()
         )));
-    }
-    Ok(())
-}
-
-/// Creates the run's folder and writes the resolved configuration into it.
-fn prepare_folder(config: &Config, options: &Options<'_>) -> Result<(), RecipeError> {
-    let file = options.out.join("config.toml");
-    let failed =
-        |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", file.display()));
-    fs::create_dir_all(options.out.join("checkpoints")).map_err(failed)?;
-    if !file.exists() {
-        let text = toml::to_string_pretty(config)
-            .map_err(|error| RecipeError::Failed(error.to_string()))?;
-        let header = format!("# Resolved by habitus {}.\n", env!("CARGO_PKG_VERSION"));
-        fs::write(&file, header + &text).map_err(failed)?;
     }
     Ok(())
 }
@@ -667,16 +652,14 @@ pub fn train(
         decay: config.decay,
     };
     let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), state.step)?;
-    let bar = bar(options.progress, steps, "training");
-    bar.set_position(state.step);
     let (started, seconds_before, tokens_before) = (Instant::now(), state.seconds, state.tokens);
-    let mut said = Instant::now();
     let mut losses = Vec::new();
     let mut penalty = 0.0;
     let mut gradient = vec![0.0; size];
     let last = options
         .stop_after
         .map_or(steps, |after| steps.min(state.step + after));
+    let mut progress = Progress::new(options.progress, "training", state.step, [last, steps]);
     let mut written = found.filter(|_| state.step > 0);
     let rate = |state: &TrainerState| {
         (state.tokens - tokens_before) as f64 / started.elapsed().as_secs_f64().max(1e-9)
@@ -714,20 +697,12 @@ pub fn train(
             "gradient_norm": norm, "tokens": state.tokens, "supervised": step.supervised,
             "tokens_per_second": rate(&state), "seconds": state.seconds,
         }))?;
-        bar.set_position(state.step);
         let message = format!(
             "nll {:.3}, penalty {penalty:.3}, {:.0} tokens/s",
             step.nll,
             rate(&state)
         );
-        if options.progress
-            && bar.is_hidden()
-            && (said.elapsed() > Duration::from_secs(10) || state.step == last)
-        {
-            said = Instant::now();
-            eprintln!("step {} of {steps}: {message}", state.step);
-        }
-        bar.set_message(message);
+        progress.tell(state.step, message, "");
         if state.step.is_multiple_of(config.checkpoint_every) && state.step < last {
             written = Some(write_checkpoint(
                 &checkpoints,
@@ -738,7 +713,7 @@ pub fn train(
             )?);
         }
     }
-    bar.finish_and_clear();
+    progress.finish();
     let named = written.filter(|folder| folder.ends_with(format!("step_{}", state.step)));
     let checkpoint = match named {
         Some(folder) => folder,

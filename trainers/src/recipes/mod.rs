@@ -12,9 +12,13 @@ mod loader;
 mod metrics;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::IsTerminal as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::optimizer::{AdamW, AdamWConfig};
 
@@ -62,6 +66,59 @@ fn bar(progress: bool, length: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}, {eta} left  {msg}")
         .expect("the template is well formed");
     ProgressBar::new(length).with_style(style).with_prefix(what)
+}
+
+/// How far training is: a bar where one is seen, elsewhere a line now and then.
+struct Progress {
+    bar: ProgressBar,
+    wanted: bool,
+    /// The last step of this session, and of the run.
+    ends: [u64; 2],
+    said: Instant,
+}
+
+impl Progress {
+    fn new(wanted: bool, what: &'static str, step: u64, ends: [u64; 2]) -> Self {
+        let bar = bar(wanted, ends[1], what);
+        bar.set_position(step);
+        Self {
+            bar,
+            wanted,
+            ends,
+            said: Instant::now(),
+        }
+    }
+
+    /// A step is done; `more` is for lines only.
+    fn tell(&mut self, step: u64, message: String, more: &str) {
+        let [last, steps] = self.ends;
+        self.bar.set_position(step);
+        let due = self.said.elapsed() > Duration::from_secs(10) || step == last;
+        if self.wanted && self.bar.is_hidden() && due {
+            self.said = Instant::now();
+            eprintln!("step {step} of {steps}: {message}{more}");
+        }
+        self.bar.set_message(message);
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Creates a run's folder and writes the resolved configuration into it; that of a run that goes on stays as it is.
+fn prepare_folder(config: &impl Serialize, out: &Path) -> Result<(), RecipeError> {
+    let file = out.join("config.toml");
+    let failed =
+        |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", file.display()));
+    fs::create_dir_all(out.join("checkpoints")).map_err(failed)?;
+    if !file.exists() {
+        let text = toml::to_string_pretty(config)
+            .map_err(|error| RecipeError::Failed(error.to_string()))?;
+        let header = format!("# Resolved by habitus {}.\n", env!("CARGO_PKG_VERSION"));
+        fs::write(&file, header + &text).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// An optimizer of `size` values with the moments of a checkpoint; `None` where they do not fit.

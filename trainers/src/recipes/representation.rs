@@ -15,7 +15,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dataset::transitions::{
     Ahead, Batch, Buffer, Crop, Observations, Sampler, SamplerConfig, Transitions, TransitionsError,
@@ -29,7 +29,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::loader::Loader;
 use super::metrics::Metrics;
-use super::{RecipeError, bar, restored};
+use super::{Progress, RecipeError, restored};
 use crate::checkpoint::{self, CheckpointError, TrainerState};
 use crate::evaluation::representation::{alpha_req, determination, rank_me};
 use crate::evaluation::statistics::{Estimate, share};
@@ -314,8 +314,6 @@ pub fn pretrain(
     let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), state.step)?;
     // apart from the metrics, which are the same whenever they are made
     let mut timing = Metrics::open(&options.out.join("timing.jsonl"), state.step)?;
-    let bar = bar(options.progress, config.steps, "pretraining");
-    let mut said = Instant::now();
     let mut gradient = vec![0.0; size];
     let mut history: Vec<Vec<(&'static str, f64)>> = Vec::new();
     let (mut rank, mut alpha) = (0.0, 0.0);
@@ -324,6 +322,8 @@ pub fn pretrain(
     let last = options
         .stop_after
         .map_or(config.steps, |after| config.steps.min(state.step + after));
+    let ends = [last, config.steps];
+    let mut progress = Progress::new(options.progress, "pretraining", state.step, ends);
 
     let mut stall = 0.0;
     std::thread::scope(|scope| -> Result<(), RecipeError> {
@@ -382,23 +382,14 @@ pub fn pretrain(
                 timing.write(&line)?;
             }
             metrics.write(&Value::Object(line))?;
-            bar.set_position(state.step);
-            // A line now and then where no bar is seen.
-            let due = said.elapsed() > Duration::from_secs(10) || state.step == last;
-            if options.progress && (due || !bar.is_hidden()) {
-                let rate = (state.step - steps_before) as f64 / seconds;
-                let (name, value) = losses[0];
-                let message = format!("{name} {value:.4}, {rate:.1} steps/s");
-                if bar.is_hidden() {
-                    said = Instant::now();
-                    let left = (last - state.step) as f64 / rate;
-                    eprintln!(
-                        "step {} of {}: {message}, {left:.0} s left",
-                        state.step, config.steps
-                    );
-                }
-                bar.set_message(message);
-            }
+            let rate = (state.step - steps_before) as f64 / seconds;
+            let (name, value) = losses[0];
+            let left = (last - state.step) as f64 / rate;
+            progress.tell(
+                state.step,
+                format!("{name} {value:.4}, {rate:.1} steps/s"),
+                &format!(", {left:.0} s left"),
+            );
             history.push(losses);
             loader.give_back(batch);
             if state.step.is_multiple_of(config.checkpoint_every) && state.step < last {
@@ -414,7 +405,7 @@ pub fn pretrain(
         Ok(())
     })?;
 
-    bar.finish_and_clear();
+    progress.finish();
     if rank == 0.0 {
         // Nothing was left to do, or the run was stopped between two measurements.
         (rank, alpha) = monitor(config, &networks.encoder, &parameters, transitions)?;
@@ -1089,6 +1080,13 @@ pub struct Rollouts {
     pub successes: Vec<bool>,
     /// Their share with its Wilson interval.
     pub share: Estimate,
+}
+
+impl Rollouts {
+    /// How many did their task.
+    pub fn right(&self) -> u64 {
+        self.successes.iter().filter(|success| **success).count() as u64
+    }
 }
 
 /// Step 3: one rollout for each seed. `like` are transitions of the same worlds, for shapes.

@@ -41,8 +41,13 @@ impl Progress {
 
     /// One more episode of `total` is done.
     pub(crate) fn episode(&mut self, steps: usize, total: u64) {
+        self.episodes(1, steps, total);
+    }
+
+    /// `number` more episodes of `total` are done, with so many steps together.
+    pub(crate) fn episodes(&mut self, number: u64, steps: usize, total: u64) {
         self.total = total;
-        self.episodes += 1;
+        self.episodes += number;
         self.steps += steps as u64;
         let rate = self.rate();
         match &self.bar {

@@ -139,9 +139,7 @@ fn experts(
             }
         },
         |(suite, task, tried)| {
-            for i in 0..tried.episodes {
-                progress.episode(if i == 0 { tried.steps as usize } else { 0 }, total);
-            }
+            progress.episodes(tried.episodes, tried.steps as usize, total);
             let succeed = tried.episodes - tried.failed;
             let share = succeed as f64 / tried.episodes as f64;
             if share < 0.95 {

@@ -151,6 +151,14 @@ pub struct Chore {
     pub to: [f32; 2],
 }
 
+impl Piece {
+    /// Where its class frame is in the world, in meters.
+    fn stands(&self, class: &Class) -> [f32; 3] {
+        let [x, y] = self.at_m;
+        [FACE - 0.5 * class.size[0] - x, y, self.on_m]
+    }
+}
+
 fn whole() -> [f32; 2] {
     [1.0, 1.0]
 }
@@ -386,9 +394,7 @@ impl Housework {
             let Some(class) = class_of(&piece.class) else {
                 continue;
             };
-            let [x, y] = piece.at_m;
-            let stands = [FACE - 0.5 * class.size[0] - x, y, piece.on_m];
-            let moving = parts_of(&class, stands, hinges);
+            let moving = parts_of(&class, piece.stands(&class), hinges);
             hinges += 1 + moving.len();
             parts.extend(moving);
         }
@@ -572,9 +578,7 @@ impl Task for Housework {
             // Two pieces of one class: what moves belongs to the first.
             let number = names.entry(class.name.clone()).or_insert(0_usize);
             *number += 1;
-            let [x, y] = piece.at_m;
-            let stands = [FACE - 0.5 * class.size[0] - x, y, piece.on_m];
-            add_piece(&mut scene.model, &class, stands, *number);
+            add_piece(&mut scene.model, &class, piece.stands(&class), *number);
         }
         let thing_class = self.chores.thing.as_ref();
         if let Some(class) = thing_class.and_then(|thing| class_of(&thing.class)) {
@@ -821,18 +825,17 @@ fn add_piece(model: &mut Model, class: &Class, stands: [f32; 3], number: usize) 
             ..Contact::default()
         }),
     };
+    // A solid of the class, on a body with its origin elsewhere in the class frame.
+    let placed = |solid: &ClassPart, body: &str, origin: [f32; 3], group| {
+        let solid = primitive(solid, 0.0);
+        let pos = [0, 1, 2].map(|i| solid.pos[i] - f64::from(origin[i]));
+        shape(body, solid.kind, &solid.size, pos, solid.quat, group)
+    };
     let solids = solids(class, 0.0);
-    for solid in solids.iter().filter(|solid| !solid.moves) {
-        let Primitive {
-            kind,
-            size,
-            pos,
-            quat,
-            ..
-        } = primitive(solid, 0.0);
-        let placed = shape(&piece, kind, &size, pos, quat, FURNITURE);
-        model.shape.push(placed);
-    }
+    let still = solids.iter().filter(|solid| !solid.moves);
+    model
+        .shape
+        .extend(still.map(|solid| placed(solid, &piece, [0.0; 3], FURNITURE)));
     for part in parts_of(class, stands, 0) {
         let body = match number {
             1 => format!("{} part", part.name),
@@ -869,19 +872,10 @@ fn add_piece(model: &mut Model, class: &Class, stands: [f32; 3], number: usize) 
             armature: mass * arm / 3.0,
             ..joint(&body, kind, axis.map(f64::from), limit)
         });
-        let from_origin = |at: [f64; 3]| [0, 1, 2].map(|i| at[i] - f64::from(origin[i]));
-        let moving = |solid: &&ClassPart| part.front && solid.moves;
-        for solid in solids.iter().filter(moving) {
-            let Primitive {
-                kind,
-                size,
-                pos,
-                quat,
-                ..
-            } = primitive(solid, 0.0);
-            let placed = shape(&body, kind, &size, from_origin(pos), quat, LEAF);
-            model.shape.push(placed);
-        }
+        let moving = solids.iter().filter(|solid| part.front && solid.moves);
+        model
+            .shape
+            .extend(moving.map(|solid| placed(solid, &body, origin, LEAF)));
         let [radius, half, _] = BAR.map(f64::from);
         let quat = if part.upright {
             [1.0, 0.0, 0.0, 0.0]
@@ -890,7 +884,7 @@ fn add_piece(model: &mut Model, class: &Class, stands: [f32; 3], number: usize) 
             let s = std::f64::consts::FRAC_1_SQRT_2;
             [s, 0.0, s, 0.0]
         };
-        let at = from_origin(part.handle.map(f64::from));
+        let at = [0, 1, 2].map(|i| f64::from(part.handle[i]) - f64::from(origin[i]));
         let mut bar = shape(&body, ShapeKind::Capsule, &[radius, half], at, quat, LEAF);
         if let Some(contact) = &mut bar.contact {
             contact.friction = [1.5, 0.01, 0.0001];
