@@ -13,11 +13,17 @@ use crate::policy::lane_mut;
 const GAIN: f32 = 6.0;
 /// Fastest that an expert moves, in meters a second.
 const SPEED: f32 = 0.5;
-/// Above what is to be gripped, the fingers wait to go down.
+/// Above a thing, the fingers have come to it from elsewhere, in meters.
 const HOVER: f32 = 0.13;
+/// How steeply the funnel around what is to be gripped rises.
+const FUNNEL: f32 = 3.0;
 
 /// The fingers' tips go this far below the middle of a handle, which slips upward between them, in meters.
 const DEEP: f32 = 0.012;
+
+/// Fingers that close no faster hold what is between them, in meters a second; so far apart, they have let it go, in meters.
+const HELD: f32 = 0.02;
+const FREE: f32 = 0.09;
 
 /// The expert of a task.
 #[derive(Clone, Debug)]
@@ -40,11 +46,9 @@ struct Lane {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
-    /// To above what is to be gripped, fingers open.
+    /// To what is to be gripped, from above, fingers open.
     #[default]
-    Above,
-    /// Down to it.
-    Down,
+    Reach,
     /// The fingers close.
     Grip,
     /// It is led to where it shall be.
@@ -95,7 +99,7 @@ fn point(seen: &Seen<'_>, _: &mut Lane, action: &mut [f32]) {
 fn place(seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32]) {
     let e = seen.error;
     let (missing, to_thing) = ([e[0], e[1], e[2]], [e[3], e[4], e[5]]);
-    grip_and_lead(lane, to_thing, to_thing[2] + HOVER, missing, action);
+    grip_and_lead(seen, lane, to_thing, to_thing[2] + HOVER, missing, action);
 }
 
 fn chores(seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32]) {
@@ -111,12 +115,16 @@ fn chores(seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32]) {
     let length = way.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-6);
     let ahead = length.clamp(0.006, 0.05) / length;
     let lead = [0, 1, 2].map(|i| ahead * way[i] + to_handle[i]);
-    grip_and_lead(lane, to_handle, e[8], lead, action);
+    grip_and_lead(seen, lane, to_handle, e[8], lead, action);
 }
 
-/// From wherever the fingers are to above a thing, `rise` meters higher than now, down to it, around it, and then where `lead`
-/// says, which is what is missing.
+/// From wherever the fingers are to a thing, no lower on the way than a funnel around it and no higher than `rise` meters above
+/// where they are; around it, and then where `lead` says, which is what is missing.
+///
+/// Whoever imitates sees one moment at a time. So nothing here waits for a clock, the fingers' state tells when to go on, and
+/// the way down begins gently: a policy that is a little off is led back into the funnel.
 fn grip_and_lead(
+    seen: &Seen<'_>,
     lane: &mut Lane,
     to_thing: [f32; 3],
     rise: f32,
@@ -125,23 +133,24 @@ fn grip_and_lead(
 ) {
     let [x, y, z] = to_thing;
     let (aside, far) = (x.hypot(y), x.hypot(y).hypot(z));
+    let fingers = |of: &[f32]| of[3] + of[4];
+    let (width, closing) = (fingers(seen.joint_angles), -fingers(seen.joint_velocities));
     let next = match lane.phase {
-        Phase::Above if aside < 0.01 && rise < 0.03 => Phase::Down,
-        Phase::Down if far < 0.012 => Phase::Grip,
-        Phase::Down if aside > 0.04 => Phase::Above,
-        Phase::Grip if lane.since > 6 => Phase::Lead,
-        Phase::Lead if far > 0.06 => Phase::Above,
-        Phase::Release if lane.since > 4 => Phase::Above,
+        Phase::Reach if far < 0.012 => Phase::Grip,
+        Phase::Grip if lane.since > 1 && closing < HELD => Phase::Lead,
+        Phase::Lead if far > 0.06 => Phase::Reach,
+        Phase::Release if width > FREE => Phase::Reach,
         same => same,
     };
     if next != lane.phase {
         (lane.phase, lane.since) = (next, 0);
     }
+    let up = rise.min(z + FUNNEL * (aside - 0.01).max(0.0));
     let missing = match lane.phase {
         // What is open beside the way is not run into.
-        Phase::Above if aside > 0.04 && rise > 0.03 => [0.0, 0.0, rise],
-        Phase::Above => [x, y, rise],
-        Phase::Down | Phase::Grip => [x, y, z],
+        Phase::Reach if aside > 0.04 && up > 0.03 => [0.0, 0.0, up],
+        Phase::Reach => [x, y, up],
+        Phase::Grip => [x, y, z],
         Phase::Lead => lead,
         Phase::Release => [0.0; 3],
     };

@@ -375,7 +375,7 @@ pub(super) fn texture<L: Lanes<Scalar = f32>>(solid: &Solid, p: V3<L>, outward: 
     let (size, other) = match solid.material.texture {
         Texture::Plain => return V3::splat(&own),
         Texture::Checker { size, color } | Texture::Noise { size, color } => {
-            (size.max(1e-4), color.map(|c| c * 255.0))
+            (size, color.map(|c| c * 255.0))
         }
     };
     // A little inside, so that a face between two cubes has one of both.

@@ -5,7 +5,7 @@ use hand::lanes::{Lanes, V3, Width, Work};
 use super::packet::{Hit, Rays, linear, texture};
 use super::prepare::{Prepared, View, nearest_first, prepare_all};
 use super::shadow::Shadows;
-use super::{Camera, CameraError, Scene};
+use super::{Camera, CameraError, Scene, Solid, Texture};
 
 /// Pixels on a side of a packet.
 const SIDE: usize = 4;
@@ -42,6 +42,25 @@ pub enum PictureError {
         /// The length that all pictures need.
         expected: usize,
     },
+    /// A texture has no such size.
+    #[error("the texture of solid {solid} has a size of {size} m, expected more than 0")]
+    Texture {
+        /// Its place among the scene's.
+        solid: usize,
+        /// Meters.
+        size: f32,
+    },
+}
+
+fn check_textures(scene: &Scene) -> Result<(), PictureError> {
+    for (solid, Solid { material, .. }) in scene.solids.iter().enumerate() {
+        if let Texture::Checker { size, .. } | Texture::Noise { size, .. } = material.texture
+            && !(size > 0.0 && size.is_finite())
+        {
+            return Err(PictureError::Texture { solid, size });
+        }
+    }
+    Ok(())
 }
 
 /// Draws pictures, with working memory that it keeps: once warm, a picture allocates nothing.
@@ -133,8 +152,9 @@ impl Renderer {
         mut into: Pictures<'_>,
     ) -> Result<(), PictureError> {
         let mut pixels = 0;
-        for (_, camera) in views {
+        for (scene, camera) in views {
             camera.check()?;
+            check_textures(scene)?;
             pixels += camera.width * camera.height;
         }
         let check = |what, found: Option<usize>, expected| match found {

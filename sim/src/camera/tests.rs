@@ -460,6 +460,15 @@ fn what_cannot_be_drawn_is_said() {
         })
         .contains("not finite")
     );
+    for size in [0.0, -0.1, f32::NAN, f32::INFINITY] {
+        let mut scene = alone(Shape::Sphere { radius: 0.1 });
+        let color = [0.0; 3];
+        scene.solids[0].material.texture = Texture::Noise { size, color };
+        let found = Renderer::new().draw(&scene, &camera, Pictures::default());
+        let expected =
+            format!("the texture of solid 0 has a size of {size} m, expected more than 0");
+        assert_eq!(found.unwrap_err().to_string(), expected);
+    }
     let mut short = vec![0; 5];
     let into = Pictures {
         rgb: Some(&mut short),

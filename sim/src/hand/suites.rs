@@ -6,7 +6,7 @@
 //! | suite | pretrained on | finetuned on | who tells what is wanted |
 //! |---|---|---|---|
 //! | `point` | a point mass, a goal drawn for each episode | one goal | nobody (latent) |
-//! | `place` | a salt shaker, a goal drawn for each episode | one goal | nobody (latent) |
+//! | `place` | a salt shaker, its place and a goal drawn for each episode | one goal and one place | nobody (latent) |
 //! | `door` | a cabinet: open, close, unlock | lock | the scene |
 //! | `kitchen` | any four of eight chores in any order | three sequences of four | nobody (latent) |
 //! | `broad` | 64 tasks of 29 families | 5 others | the scene |
@@ -33,8 +33,9 @@ pub struct Suite {
     /// Demonstrations to finetune on: S, M, L, XL.
     pub demonstrations: [u64; 4],
     tasks: fn() -> [Vec<SuiteTask>; 2],
-    /// Lowest and highest place of a finetuned goal along each axis, meters; none where tasks say what is wanted.
-    goals: &'static [[f32; 2]],
+    /// What a finetuned task has of its own, by its key in the scenario: lowest and highest place along each axis, meters;
+    /// none where tasks say what is wanted. As in Meta-World, whose tasks keep all that was drawn for them.
+    own: &'static [(&'static str, &'static [[f32; 2]])],
     /// The ground truth: what of an observation, brought to about [-1, 1]; says nothing of what is wanted.
     pub state: fn(&Seen<'_>) -> Vec<f32>,
 }
@@ -81,7 +82,7 @@ pub const SUITES: [Suite; 6] = [
             let task = SuiteTask::new("go", "point", "point", 10, "[task.point]");
             [vec![task.clone()], vec![task]]
         },
-        goals: &[[-0.29, 0.29], [-0.29, 0.29]],
+        own: &[("fixed_m", &[[-0.29, 0.29], [-0.29, 0.29]])],
         state: |seen| seen.joint_angles.iter().map(|x| x / 0.3).collect(),
     },
     Suite {
@@ -94,7 +95,10 @@ pub const SUITES: [Suite; 6] = [
             let task = SuiteTask::new("place", "place", "gripper", 10, task);
             [vec![task.clone()], vec![task]]
         },
-        goals: &[[-0.1, 0.1], [-0.05, 0.05], [0.08, 0.2]],
+        own: &[
+            ("fixed_m", &[[-0.1, 0.1], [-0.05, 0.05], [0.08, 0.2]]),
+            ("thing_m", &[[-0.1, 0.1], [-0.05, 0.05]]),
+        ],
         state: gripper_state,
     },
     Suite {
@@ -112,7 +116,7 @@ pub const SUITES: [Suite; 6] = [
             ];
             [pretraining, vec![chore(class, lock, false)]]
         },
-        goals: &[],
+        own: &[],
         state: gripper_state,
     },
     Suite {
@@ -126,7 +130,7 @@ pub const SUITES: [Suite; 6] = [
             let finetuned = SEQUENCES.iter().map(|list| one(list, None));
             [vec![one(&all, Some(4))], finetuned.collect()]
         },
-        goals: &[],
+        own: &[],
         state: |seen| {
             let mut state = palm(seen).to_vec();
             state.extend(seen.hinge_angles);
@@ -149,7 +153,7 @@ pub const SUITES: [Suite; 6] = [
                 "turn off kitchen cabinet: lock",
             ])
         },
-        goals: &[],
+        own: &[],
         state: gripper_state,
     },
     Suite {
@@ -166,7 +170,7 @@ pub const SUITES: [Suite; 6] = [
                 "turn on washing machine: dial",
             ])
         },
-        goals: &[],
+        own: &[],
         state: gripper_state,
     },
 ];
@@ -189,15 +193,16 @@ impl Suite {
         tasks
     }
 
-    /// What is finetuned on with a seed: one of the tasks, or the task with a goal drawn from the seed.
+    /// What is finetuned on with a seed: one of the tasks, or the task with a goal and the like drawn from
+    /// the seed.
     pub fn finetuned(&self, seed: u64) -> SuiteTask {
         let mut tasks = self.finetuning();
         let mut task = tasks.swap_remove((seed.max(1) - 1) as usize % tasks.len());
-        if !self.goals.is_empty() {
-            let mut rng = episode_rng(seed, self.name, 0, "goal");
-            let at = |[low, high]: &[f32; 2]| low + (high - low) * rng.random::<f32>();
-            let goal: Vec<f32> = self.goals.iter().map(at).collect();
-            task.text += &format!("fixed_m = {goal:?}\n");
+        let mut rng = episode_rng(seed, self.name, 0, "goal");
+        let mut at = |[low, high]: &[f32; 2]| low + (high - low) * rng.random::<f32>();
+        for (key, axes) in self.own {
+            let place: Vec<f32> = axes.iter().map(&mut at).collect();
+            task.text += &format!("{key} = {place:?}\n");
         }
         task
     }
@@ -284,7 +289,7 @@ piece = [
     {{ class = "side table", at_m = [0.0, 0.98] }},
     {{ class = "microwave", at_m = [0.0, 0.98], on_m = 0.55 }},
 ]
-thing = {{ class = "kettle", at_m = [-0.45, -0.4, 0.9], aside_m = 0.02, to_m = [-0.7, -0.2, 0.9] }}
+thing = {{ class = "kettle", at_m = [-0.45, -0.4, 0.9], to_m = [-0.7, -0.2, 0.9] }}
 chore = [
 {}
 ]

@@ -199,6 +199,12 @@ impl FrozenHeads {
     ) -> Result<Option<Tensor>, ModelError> {
         no_grad(|| self.objective.action_between(&self.parameters, z, next_z))
     }
+
+    /// The same of heads that are known to tell them, with gradients to the embeddings.
+    fn told(&self, z: &Tensor, next_z: &Tensor) -> Result<Tensor, ModelError> {
+        let action = self.objective.action_between(&self.parameters, z, next_z)?;
+        action.ok_or_else(|| ModelError::Input("the heads tell no action".to_owned()))
+    }
 }
 
 /// What a pretraining run came to.
@@ -718,7 +724,7 @@ pub enum Features {
     /// Embeddings of a frozen encoder: pretrained, random, or read from a file.
     Frozen(FrozenEncoder),
     /// Embeddings of a frozen encoder, of which the next one is predicted; the pretrained inverse dynamics tell the action
-    /// between (arXiv:2601.21718). The demonstrations' actions are not read.
+    /// between (arXiv:2601.21718).
     Predicted(FrozenEncoder, Rc<FrozenHeads>),
     /// Its own encoder, trained with the policy; the control "from scratch with augmentation".
     Scratch {
@@ -782,7 +788,8 @@ enum Eyes {
 }
 
 /// Step 2: trains a policy on demonstrations: `mean (tanh(MLP(features)) - a)²`; with [`Features::Predicted`]
-/// `mean (z + MLP(z) - z')²`.
+/// `mean (z + MLP(z) - z')² + mean (inverse dynamics(z, z + MLP(z)) - a)²`: one step's way is short beside what a prediction
+/// may be off by, and only the action tells which errors matter.
 ///
 /// # Errors
 /// [`RecipeError::Input`] when features and data do not fit; [`RecipeError::Failed`] when a loss is not finite.
@@ -885,9 +892,14 @@ pub fn train_policy(
             _ => tensors.observations.shallow_clone(),
         };
         let raw = head.forward(&parameters, &seen, &mut dropout);
-        let loss = match &tensors.next {
-            Some(next) => mean_square(&(seen + raw), next),
-            None => mean_square(&raw.tanh(), &tensors.actions.select(1, 0)),
+        let wanted = tensors.actions.select(1, 0);
+        let loss = match (&eyes, &tensors.next) {
+            (Eyes::Predicting(_, heads), Some(next)) => {
+                let predicted = &seen + raw;
+                let action = heads.told(&seen, &predicted)?;
+                mean_square(&predicted, next) + mean_square(&action, &wanted)
+            }
+            _ => mean_square(&raw.tanh(), &wanted),
         };
         parameters.gradient(&loss, &mut gradient)?;
         let (_, norm) = clip_scale(&gradient, f64::INFINITY);
@@ -927,9 +939,7 @@ impl Policy {
                 .forward(&self.parameters, &seen, &mut Dropout::off());
             if let Eyes::Predicting(_, heads) = &self.eyes {
                 let next = &seen + raw;
-                // checked when it was trained
-                let action = heads.action_between(&seen, &next)?;
-                return action.ok_or_else(|| ModelError::Input("no inverse dynamics".to_owned()));
+                return heads.told(&seen, &next);
             }
             Ok(raw.tanh())
         })

@@ -2,7 +2,7 @@
 //! 2305.16985).
 //!
 //! The thing is a class of the household's catalogue and lies on the household's table; where it lies and where it shall be
-//! are drawn (or the target is given: the one of finetuning). Success, and the end, when its middle is within 3 cm of the
+//! are drawn, or given, as they are in finetuning. Success, and the end, when its middle is within 3 cm of the
 //! target, which hangs above the table: it must be held.
 
 use std::sync::LazyLock;
@@ -33,6 +33,9 @@ pub struct Place {
     pub thing: String,
     /// The target in every episode: from the middle of the table's top, in meters; left out, it is drawn.
     pub fixed_m: Option<[f32; 3]>,
+    /// Where the thing lies when an episode starts: from the middle of the table's top along x and y, in meters; left out, it
+    /// is drawn.
+    pub thing_m: Option<[f32; 2]>,
     /// How high above the table the target hangs: least and most, in meters.
     pub above_m: [f32; 2],
     /// How far from its usual place the gripper starts at most, along each axis, in meters.
@@ -48,6 +51,7 @@ impl Default for Place {
         Self {
             thing: "apple".to_owned(),
             fixed_m: None,
+            thing_m: None,
             above_m: [0.08, 0.2],
             start_m: 0.05,
             near_m: 0.03,
@@ -137,9 +141,8 @@ impl Task for Place {
         for x in &mut start.qpos[..3] {
             *x += self.start_m * symmetric();
         }
-        for (x, half) in start.objects[0].pos.iter_mut().zip(AREA) {
-            *x = half * symmetric();
-        }
+        let drawn = AREA.map(|half| half * symmetric());
+        start.objects[0].pos[..2].copy_from_slice(&self.thing_m.unwrap_or(drawn));
         let [low, high] = self.above_m;
         let drawn = [
             AREA[0] * symmetric(),
