@@ -9,7 +9,7 @@ use clap::Parser;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use trainers::nn::{exit_now, init_torch};
-use trainers::recipes::{RecipeError, bench, inverse_dynamics, language_finetune};
+use trainers::recipes::{RecipeError, bench, inverse_dynamics, language_finetune, loader_bench};
 
 /// Trains a model as a recipe says.
 #[derive(Parser)]
@@ -23,13 +23,13 @@ use trainers::recipes::{RecipeError, bench, inverse_dynamics, language_finetune}
 )]
 struct Arguments {
     /// The recipe: a TOML file; its key `recipe` names the procedure.
-    #[arg(required_unless_present = "bench")]
+    #[arg(required_unless_present_any = ["bench", "bench_loader"])]
     recipe: Option<PathBuf>,
     /// Changes a value of the recipe; dots reach into tables (`--set ewc.lambda=0`).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Folder of the run: config.toml, metrics.jsonl, checkpoints.
-    #[arg(long, value_name = "RUN", required_unless_present = "bench")]
+    #[arg(long, value_name = "RUN", required_unless_present_any = ["bench", "bench_loader"])]
     out: Option<PathBuf>,
     /// Go on from RUN's last checkpoint, bit for bit.
     #[arg(long)]
@@ -52,6 +52,9 @@ struct Arguments {
     /// Rows for --bench, JSON Lines of {"input_ids", "labels"}; made up where not given.
     #[arg(long, value_name = "FILE", requires = "bench")]
     bench_data: Option<PathBuf>,
+    /// Measure how fast pictures become batches: samples per second of CPU time. The frames lie in --out, or nowhere after.
+    #[arg(long, conflicts_with = "bench")]
+    bench_loader: bool,
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -92,6 +95,9 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
         )?;
         return Ok(json!(figures));
     }
+    if arguments.bench_loader {
+        return bench_of_loader(arguments);
+    }
     let name = recipe_name(arguments)?;
     let recipe = RECIPES.iter().find(|(known, _)| *known == name);
     let Some((_, carry_out)) = recipe else {
@@ -101,6 +107,17 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
         )));
     };
     carry_out(arguments)
+}
+
+fn bench_of_loader(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
+    if let Some(folder) = &arguments.out {
+        return Ok(json!(loader_bench::run(folder, true)?));
+    }
+    let folder = std::env::temp_dir().join(format!("habitus_loader_{}", std::process::id()));
+    let figures = loader_bench::run(&folder, true);
+    // left behind, it is the system's to clean
+    let _removed = fs::remove_dir_all(&folder);
+    Ok(json!(figures?))
 }
 
 /// Carries a recipe out: what it came to.

@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::kernels;
 use super::mlp::{Dropout, LayerNorm, Linear, Mlp, MlpConfig};
 use super::parameters::{Init, safetensors_metadata};
 use super::{ModelError, ParameterId, Parameters, Precision};
@@ -240,15 +241,23 @@ impl Encoder {
                 places,
             } => {
                 // (batch, 3, size, size), its channels still side by side in memory
-                let mut x = (observations.permute([0, 3, 1, 2]).to_kind(Kind::Float) / 255.0)
-                    .to_kind(self.kind);
-                for convolution in convolutions {
-                    x = convolution.forward(parameters, &x, self.kind).gelu("tanh");
-                }
-                x = keypoints.forward(parameters, &x, self.kind);
-                // (batch, keypoints, places), then each keypoint's expected (column, row)
-                let attention = x.flatten(2, 3).softmax(-1, Kind::Float);
-                let expected = attention.matmul(places).flatten(1, 2);
+                let x = observations.permute([0, 3, 1, 2]);
+                let expected = if self.kind == Kind::BFloat16 && x.device() == Device::Cpu {
+                    let pixels = x.numel() as i64 / 3;
+                    let parts = x.f_chunk(1 + pixels / PART, 0)?;
+                    let of = |x| bf16_places(parameters, convolutions, keypoints, x, places);
+                    let parts: Vec<Tensor> = parts.iter().map(of).collect::<Result<_, _>>()?;
+                    Tensor::f_cat(&parts, 0)?
+                } else {
+                    let mut x = (x.to_kind(Kind::Float) / 255.0).to_kind(self.kind);
+                    for convolution in convolutions {
+                        x = convolution.forward(parameters, &x, self.kind).gelu("tanh");
+                    }
+                    x = keypoints.forward(parameters, &x, self.kind);
+                    // (batch, keypoints, places), then each keypoint's expected (column, row)
+                    let attention = x.flatten(2, 3).softmax(-1, Kind::Float);
+                    attention.matmul(places).flatten(1, 2)
+                };
                 linear.forward(parameters, &expected)
             }
             Body::Vector(mlp) => mlp.forward(parameters, observations, &mut Dropout::off()),
@@ -344,6 +353,44 @@ impl Convolution {
             1,
         )
     }
+}
+
+/// Pixels of the images that are encoded together on a processor: enough to work on, few enough that memory of one part
+/// serves the next, instead of being given back to the system and cleared again.
+const PART: i64 = 1 << 18;
+
+/// From images u8 `(batch, 3, size, size)` to the keypoints' expected places f32 `(batch, 2 x keypoints)` in bf16 on a
+/// processor: as elsewhere in [`Encoder::forward`], by [`kernels`].
+fn bf16_places(
+    parameters: &Parameters,
+    convolutions: &[Convolution],
+    keypoints: &Convolution,
+    images: &Tensor,
+    places: &Tensor,
+) -> Result<Tensor, ModelError> {
+    let kind = Kind::BFloat16;
+    // Bytes are exact in bf16. What they are divided by goes into the weights.
+    let mut x = images.f_to_kind(kind)?;
+    for (number, convolution) in convolutions.iter().enumerate() {
+        let weight = parameters.get(convolution.weight);
+        let weight = match number {
+            0 => weight.f_div_scalar(255.0)?.f_to_kind(kind)?,
+            _ => weight.f_to_kind(kind)?,
+        };
+        let bias = parameters.get(convolution.bias).f_to_kind(kind)?;
+        let stride = [convolution.stride, convolution.stride];
+        x = x.f_conv2d(&weight, Some(bias), stride, [0, 0], [1, 1], 1)?;
+        x = kernels::gelu(&x.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?;
+    }
+    // a 1 x 1 convolution is a product: (batch, places, channels) to (batch, places, keypoints)
+    let x = x.f_permute([0, 2, 3, 1])?.f_flatten(1, 2)?;
+    let weight = parameters
+        .get(keypoints.weight)
+        .f_flatten(1, 3)?
+        .f_to_kind(kind)?;
+    let bias = parameters.get(keypoints.bias).f_to_kind(kind)?;
+    let x = x.f_linear(&weight, Some(bias))?;
+    Ok(kernels::expected_places(&x, places)?.f_flatten(1, 2)?)
 }
 
 /// An encoder with values of its own, which nothing trains.

@@ -21,6 +21,7 @@ mod score;
 mod parameters;
 
 mod encoder;
+mod kernels;
 mod mlp;
 
 pub(crate) use encoder::encoder_metadata;

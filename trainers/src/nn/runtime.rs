@@ -11,6 +11,7 @@ use tch::Kind;
 ///   a GPU too; there the call does nothing.
 /// * Starts the program again with `OMP_WAIT_POLICY=passive` unless the variable is set: libgomp reads it while it is
 ///   loaded, before `main`, and its default (spinning) costs several times the CPU on a machine that is shared.
+/// * Has the allocator keep freed memory for the next tensors.
 /// * Sets the number of threads of one operation, `threads`; 0 leaves libtorch's choice, the number of cores.
 #[expect(
     unsafe_code,
@@ -18,6 +19,7 @@ use tch::Kind;
 )]
 pub fn init_torch(threads: usize) {
     wait_passively();
+    keep_freed_memory();
     // SAFETY: the name is a NUL-terminated literal; the library's initializers are those PyTorch runs itself.
     unsafe {
         libc::dlopen(
@@ -29,6 +31,23 @@ pub fn init_torch(threads: usize) {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
 }
+
+/// Keeps memory that was freed for what is allocated next: libtorch frees and allocates its tensors again and again, and to
+/// give them back to the system and get them cleared anew takes longer than to fill a batch with frames.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "glibc's allocator has no other interface")]
+fn keep_freed_memory() {
+    // The most that glibc takes; what is larger is mapped each for itself.
+    const LARGEST: libc::c_int = 32 << 20;
+    // SAFETY: two settings of the allocator, which checks them.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn keep_freed_memory() {}
 
 /// Ends the process at once, without running destructors: an orderly exit takes libtorch down under the threads that
 /// still compute, which is a segmentation fault.

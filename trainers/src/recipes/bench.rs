@@ -200,7 +200,7 @@ fn made_up(rng: &mut ChaCha8Rng) -> Vec<Text> {
 }
 
 /// User and system time of this process in seconds, in steps of 10 ms; wall time where the system does not say.
-fn cpu_seconds() -> f64 {
+pub(super) fn cpu_seconds() -> f64 {
     let ticks = fs::read_to_string("/proc/self/stat").ok().and_then(|stat| {
         let fields: Vec<_> = stat
             .rsplit_once(')')?

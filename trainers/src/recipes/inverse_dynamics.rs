@@ -10,7 +10,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use dataset::transitions::Crop;
+use dataset::frames::FrameFile;
+use dataset::transitions::{Crop, Observations, Transitions};
 use episode::Episode;
 use episode::store::Store;
 use serde::{Deserialize, Serialize};
@@ -44,8 +45,8 @@ pub struct Config {
     pub encoder: String,
     /// Number format of the convolutions: `auto`, `f32`, `bf16`.
     pub precision: Precision,
-    /// Where pictures come from: `drawn` from the states whenever they are wanted, or drawn once and kept in `memory`, for
-    /// learners that are faster than one core draws. The result is the same.
+    /// Where pictures come from: `drawn` from the states whenever they are wanted; or, for learners that are faster than one
+    /// core draws, drawn once and kept in `memory`, or in the run's folder (`frames.npy`) and `mapped`. The result is the same.
     pub frames: FramesFrom,
     /// What it is pretrained on.
     pub objective: ObjectiveConfig,
@@ -71,6 +72,8 @@ pub enum FramesFrom {
     Drawn,
     /// Kept.
     Memory,
+    /// Kept in a file, see [`FrameFile`].
+    Mapped,
 }
 
 impl Default for Config {
@@ -134,7 +137,15 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         device: Device::cuda_if_available(),
         progress: options.progress,
     };
-    Ok(representation::pretrain(&pretraining, &corpus.transitions, &options)?.summary)
+    let (file, mapped);
+    let transitions = if config.frames == FramesFrom::Mapped {
+        file = frames_file(&corpus.transitions, &options)?;
+        mapped = corpus.transitions.with_observations(file.observations())?;
+        &mapped
+    } else {
+        &corpus.transitions
+    };
+    Ok(representation::pretrain(&pretraining, transitions, &options)?.summary)
 }
 
 fn pretraining(config: &Config) -> Result<representation::Config, RecipeError> {
@@ -224,6 +235,43 @@ fn read(config: &Config, encoder: &EncoderConfig, tell: bool) -> Result<Corpus, 
         );
     }
     Ok(corpus)
+}
+
+/// The frames in the run's folder, drawn if they are not there yet.
+fn frames_file(drawn: &Transitions<'_>, options: &Options<'_>) -> Result<FrameFile, RecipeError> {
+    let Observations::Drawn { source, height, .. } = drawn.observations() else {
+        return Err(RecipeError::Failed("expected frames to draw".to_owned()));
+    };
+    let (frames, size) = (source.frames(), *height);
+    let path = options.out.join("frames.npy");
+    if !path.exists() {
+        FrameFile::write(&path, &**source, size)
+            .map_err(|error| RecipeError::Failed(error.to_string()))?;
+    }
+    let file = FrameFile::open(&path, frames, size)
+        .map_err(|error| RecipeError::Input(error.to_string()))?;
+    // The digest tells that the file is as it was written, a few frames that it was written of these states.
+    let kept = drawn.with_observations(file.observations())?;
+    let (mut expected, mut found) = (
+        drawn.observations().buffer(1),
+        drawn.observations().buffer(1),
+    );
+    let compared = frames.min(64);
+    for frame in (0..compared).map(|number| number * frames / compared) {
+        drawn.copy_frame(frame, &mut expected, 0);
+        kept.copy_frame(frame, &mut found, 0);
+        if expected != found {
+            return Err(RecipeError::Input(format!(
+                "{}: frame {frame} shows something else than the stores' states; without the file, frames are drawn anew",
+                path.display()
+            )));
+        }
+    }
+    if options.progress {
+        let bytes = frames * size * size * 3;
+        eprintln!("{}: {:.0} MB", path.display(), bytes as f64 / 1e6);
+    }
+    Ok(file)
 }
 
 /// The suite with the scenario's task and body: it knows what of an observation is the ground truth.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use agents::rollout::{MaxSteps, Part, Plan, PolicyChoice, Settings, record};
+use dataset::frames::digest_path;
 use sim::env::Fidelity;
 use sim::scenario_file::ScenarioFile;
 use trainers::recipes::RecipeError;
@@ -84,15 +85,57 @@ fn a_store_becomes_an_encoder_and_a_stopped_run_goes_on_bit_for_bit() {
     assert_eq!(resumed.step, 6);
     let encoder = |name| std::fs::read(at(name).join("encoder.safetensors")).unwrap();
     assert!(encoder("whole") == encoder("parts"));
-    let kept = Config {
-        frames: FramesFrom::Memory,
-        ..config.clone()
-    };
-    go(&kept, &at("kept"), false, None).unwrap();
-    assert!(encoder("whole") == encoder("kept"));
+    for (frames, name) in [(FramesFrom::Memory, "kept"), (FramesFrom::Mapped, "mapped")] {
+        let kept = Config {
+            frames,
+            ..config.clone()
+        };
+        go(&kept, &at(name), false, Some(3)).unwrap();
+        go(&kept, &at(name), true, None).unwrap();
+        assert!(encoder("whole") == encoder(name), "{name}");
+    }
     // the configuration of the run can be run
     let text = std::fs::read_to_string(at("whole").join("config.toml")).unwrap();
     assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+}
+
+#[test]
+fn a_file_of_frames_that_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let config = Config {
+        frames: FramesFrom::Mapped,
+        ..config(store(&point(), &folder.path().join("store")))
+    };
+    go(&config, &out, false, Some(3)).unwrap();
+    let path = out.join("frames.npy");
+    let whole = std::fs::read(&path).unwrap();
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = go(&config, &out, true, None).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let message = refused(&changed);
+    assert!(message.contains("frames.npy: was changed"), "{message}");
+    let message = refused(&whole[..whole.len() - 1]);
+    let expected = format!("expected {} bytes", whole.len());
+    assert!(message.contains(&expected), "{message}");
+    // frames of other states, written as these are
+    changed[128..].fill(0);
+    let digest = blake3::hash(&changed).to_hex();
+    std::fs::write(digest_path(&path), digest.as_str()).unwrap();
+    let message = refused(&changed);
+    assert!(
+        message.contains("frame 0 shows something else"),
+        "{message}"
+    );
+    // without it, it is drawn again
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(go(&config, &out, true, None).unwrap().step, 6);
+    assert!(std::fs::read(&path).unwrap() == whole);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use dataset::transitions::{Ahead, Batch, Crop, Observations, Sampler, SamplerConfig, Transitions};
+use dataset::transitions::{Crop, Observations, Transitions};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 use sim::hand::sight::Context;
@@ -15,7 +15,7 @@ use trainers::evaluation::suites::{View, collect};
 use trainers::nn::{
     EncoderConfig, FrozenEncoder, ImageEncoderConfig, MlpConfig, Precision, VectorEncoderConfig,
 };
-use trainers::objectives::{ObjectiveConfig, TensorBatch};
+use trainers::objectives::ObjectiveConfig;
 use trainers::recipes::RecipeError;
 use trainers::recipes::representation::{
     Config, Features, Options, PolicyConfig, Pretrained, encode, pretrain, read_features,
@@ -412,83 +412,42 @@ fn encoders_for_pytorch() {
 #[ignore = "a measurement"]
 fn step_speed() {
     tch::set_num_threads(1);
-    let pixels: Vec<u8> = v(1, 130 * 84 * 84 * 3)
-        .iter()
-        .map(|x| (127.5 + 127.5 * x) as u8)
-        .collect();
-    let data = Transitions::new(
-        Observations::Images {
-            pixels: pixels.into(),
-            height: 84,
-            width: 84,
-        },
-        v(2, 260).into(),
-        2,
-        v(3, 260).into(),
-        2,
-        vec![0, 65, 130],
-    )
-    .unwrap();
-    for precision in [Precision::F32, Precision::Bf16] {
-        let config = Config {
-            encoder: EncoderConfig::preset("paper_84").unwrap(),
-            precision,
-            steps: 9,
-            batch: 64,
-            monitor_frames: 2,
-            ..Config::default()
-        };
-        let folder = tempfile::tempdir().unwrap();
-        run(&config, &data, folder.path(), false, Some(1)).unwrap();
-        let before = cpu_seconds();
-        run(&config, &data, folder.path(), true, None).unwrap();
-        let each = (cpu_seconds() - before) / 8.0 / 128.0;
-        println!(
-            "{precision:?}: {:.2} core-ms an image over 8 steps of 128",
-            1000.0 * each
-        );
-    }
-}
-
-/// Prints samples per core-second of the loader on the frames that tests/peers/representation/loader_speed.py writes: pairs of
-/// frames and their actions as tensors, in batches of 256.
-#[test]
-#[ignore = "a measurement"]
-fn loader_speed() {
-    tch::set_num_threads(1);
-    let folder = std::env::var("HABITUS_PEER_OUT").expect("HABITUS_PEER_OUT: a folder");
-    let pixels = std::fs::read(format!("{folder}/frames.u8")).unwrap();
-    let frames = pixels.len() / (84 * 84 * 3);
-    let data = Transitions::new(
-        Observations::Images {
-            pixels: pixels.into(),
-            height: 84,
-            width: 84,
-        },
-        v(2, 2 * frames).into(),
-        2,
-        Vec::new().into(),
-        0,
-        (0..=frames / 50).map(|episode| 50 * episode).collect(),
-    )
-    .unwrap();
-    for pad in [None, Some(8)] {
-        let config = SamplerConfig {
-            seed: 1,
-            ahead: Ahead::Fixed(1),
-            crop: pad.map(|pad| Crop { pad, shared: false }),
-        };
-        let mut sampler = Sampler::new(&data, config, 0).unwrap();
-        let mut batch = Batch::new(&data, 256, config.ahead, true);
-        for _ in 0..3 {
+    for (name, size, steps) in [("paper_84", 84, 8), ("small", 48, 64)] {
+        let pixels: Vec<u8> = v(1, 130 * size * size * 3)
+            .iter()
+            .map(|x| (127.5 + 127.5 * x) as u8)
+            .collect();
+        let data = Transitions::new(
+            Observations::Images {
+                pixels: pixels.into(),
+                height: size,
+                width: size,
+            },
+            v(2, 260).into(),
+            2,
+            v(3, 260).into(),
+            2,
+            vec![0, 65, 130],
+        )
+        .unwrap();
+        for precision in [Precision::F32, Precision::Bf16] {
+            let config = Config {
+                encoder: EncoderConfig::preset(name).unwrap(),
+                precision,
+                steps: 1 + steps,
+                batch: 64,
+                monitor_frames: 2,
+                ..Config::default()
+            };
+            let folder = tempfile::tempdir().unwrap();
+            run(&config, &data, folder.path(), false, Some(1)).unwrap();
             let before = cpu_seconds();
-            for _ in 0..400 {
-                sampler.fill(&data, &mut batch);
-                let tensors = TensorBatch::new(&batch, &data, Device::Cpu).unwrap();
-                assert_eq!(tensors.observations.size(), [256, 84, 84, 3]);
-            }
-            let rate = 400.0 * 256.0 / (cpu_seconds() - before);
-            println!("habitus, crops {pad:?}: {rate:.0} samples a core-second over 102400");
+            run(&config, &data, folder.path(), true, None).unwrap();
+            let each = (cpu_seconds() - before) / (steps * 128) as f64;
+            println!(
+                "{name} {precision:?}: {:.3} core-ms an image over {steps} steps of 128",
+                1000.0 * each
+            );
         }
     }
 }
