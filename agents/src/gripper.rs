@@ -4,6 +4,7 @@
 //! replay: experts that stumble try again, and what fails is not kept by whoever records demonstrations.
 
 use rand_chacha::ChaCha8Rng;
+use sim::hand::task::HOVER;
 use sim::hand::{HandEnv, Seen};
 
 use crate::hand::HandPolicy;
@@ -13,8 +14,6 @@ use crate::policy::lane_mut;
 const GAIN: f32 = 6.0;
 /// Fastest that an expert moves, in meters a second.
 const SPEED: f32 = 0.5;
-/// Above a thing, the fingers have come to it from elsewhere, in meters.
-const HOVER: f32 = 0.13;
 /// How steeply the funnel around what is to be gripped rises.
 const FUNNEL: f32 = 3.0;
 

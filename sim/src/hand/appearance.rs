@@ -174,7 +174,7 @@ impl AppearanceRanges {
         let n = least + (0.5 * (1.0 + symmetric()) * (most - least + 1) as f32) as u32;
         let distractors = (0..n.min(most)).map(|i| {
             let (angle, r) = (std::f32::consts::PI * symmetric(), 0.3 + 0.1 * symmetric());
-            let [x, y, z] = view.to;
+            let [x, y, _] = view.to;
             let size = 0.02 + 0.01 * symmetric();
             let color = [symmetric(), symmetric(), symmetric()].map(|x| 0.5 + 0.5 * x);
             let shape = match i % 3 {
@@ -190,7 +190,7 @@ impl AppearanceRanges {
                 position: [
                     x + r * libm::cosf(angle),
                     y + r * libm::sinf(angle),
-                    z - 0.1 + size,
+                    view.ground + size,
                 ],
                 material: Material::plain(color),
                 id: DISTRACTOR + i as u16,

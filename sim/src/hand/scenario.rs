@@ -442,6 +442,45 @@ mod tests {
         assert!(differ(&start, &picture(&envs[1], &first)) > start.len() / 20);
     }
 
+    /// Light, textures and what lies around are to be seen in every suite.
+    #[test]
+    fn suites_look_otherwise() {
+        let mut renderer = camera::Renderer::new();
+        let mut scene = camera::Scene::default();
+        for suite in &crate::hand::suites::SUITES {
+            let scenario = suite.pretraining()[0].scenario().unwrap();
+            let mut env = scenario.env(1, None).unwrap();
+            env.reset_lane(0, 1, 0).unwrap();
+            let view = env.task().view();
+            let sight = Sight::of(&env);
+            let mut picture = |appearance: &Appearance| {
+                let seen = env.layout().seen(env.observations());
+                sight.draw(&seen, Context::Latent, appearance, &mut scene);
+                let mut rgb = vec![0; 48 * 48 * 3];
+                let into = camera::Pictures {
+                    rgb: Some(&mut rgb),
+                    ..camera::Pictures::default()
+                };
+                let camera = crate::hand::sight::usual_camera(&**env.task(), 48);
+                renderer.draw(&scene, &camera, into).unwrap();
+                rgb
+            };
+            let usual = picture(&Appearance::default());
+            for (look, ranges) in crate::hand::appearance::presets() {
+                let changed = |index: u64| {
+                    let mut rng = episode_rng(1, suite.name, index, "appearance");
+                    let other = picture(&ranges.draw(&view, &mut rng));
+                    let pixels = usual.chunks(3).zip(other.chunks(3));
+                    pixels.filter(|(a, b)| a != b).count()
+                };
+                let mean = (0..20).map(changed).sum::<usize>() / 20;
+                println!("{}: other {look}: {mean} of 2304 pixels", suite.name);
+                // A pixel of the kitchen is 6 cm wide.
+                assert!(mean >= 2, "{}: other {look}: {mean}", suite.name);
+            }
+        }
+    }
+
     #[test]
     fn an_episode_names_its_file() {
         let text = format!("{POSE}frame_skip = 5\ntask.pose = {{ share = 0.3, max_steps = 7 }}");

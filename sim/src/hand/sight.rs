@@ -207,7 +207,7 @@ fn furniture(body: &str) -> [f32; 3] {
 
 /// The camera from which a task is usually seen, square, with sides of `size` pixels.
 pub fn usual_camera(task: &dyn Task, size: usize) -> Camera {
-    let View { from, to, fovy } = task.view();
+    let View { from, to, fovy, .. } = task.view();
     Camera::look_at(from, to, fovy, size, size)
 }
 

@@ -27,6 +27,7 @@ use trainers::evaluation::imported;
 use trainers::evaluation::language::{self, Figures, Items, Measured};
 use trainers::evaluation::report::{Model, Report, read_curve};
 use trainers::evaluation::statistics::{self, Estimate};
+use trainers::evaluation::suites::SAMPLES;
 use trainers::nn::{Llama, Precision, Tokenizer, exit_now, init_torch, load_model};
 use trainers::recipes::RecipeError;
 use trainers::recipes::representation::{PolicyConfig, read_features};
@@ -133,11 +134,11 @@ struct Representation {
     /// Episodes of the pretraining corpora, separated by commas; by default the suite's largest
     #[arg(long, value_delimiter = ',')]
     episodes: Option<Vec<u64>>,
-    /// Numbers of demonstrations to finetune on, separated by commas; by default the suite's two smallest
+    /// Numbers of demonstrations to finetune on, separated by commas; by default two usual ones of the suite
     #[arg(long, value_delimiter = ',')]
     demonstrations: Option<Vec<u64>>,
     /// Seeds of finetuning, each with a goal of its own
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=comparison::MOST_SEEDS))]
     seeds: u64,
     /// Rollouts of each policy
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
@@ -145,6 +146,9 @@ struct Representation {
     /// The encoder: small (48 pixels), paper_84 or paper_120
     #[arg(long, default_value = "small")]
     encoder: String,
+    /// A pixel is the mean of so many times so many rays; 1: hard edges
+    #[arg(long, default_value_t = SAMPLES as u64, value_parser = clap::value_parser!(u64).range(1..=8))]
+    samples: u64,
     /// Steps of pretraining
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
@@ -372,10 +376,11 @@ fn representation(arguments: &Representation) -> Result<(), Failure> {
         demonstrations: arguments
             .demonstrations
             .clone()
-            .unwrap_or_else(|| suite.demonstrations[..2].to_vec()),
+            .unwrap_or_else(|| suite.usual.to_vec()),
         seeds: arguments.seeds,
         rollouts: arguments.rollouts,
         encoder: arguments.encoder.clone(),
+        samples: arguments.samples as usize,
         pretraining: [arguments.steps, arguments.batch],
         finetuning: arguments.finetuning,
         scratch: arguments.scratch,

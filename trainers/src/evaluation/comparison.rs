@@ -39,13 +39,15 @@ pub struct Plan {
     pub suite: String,
     /// Whether the goal is marked in the pictures.
     pub context: Context,
+    /// A pixel is the mean of `samples` × `samples` rays.
+    pub samples: usize,
     /// Objectives, by name, and [`PREDICTOR`].
     pub objectives: Vec<String>,
     /// Episodes of the pretraining corpora.
     pub episodes: Vec<u64>,
     /// Numbers of demonstrations to finetune on.
     pub demonstrations: Vec<u64>,
-    /// Seeds of finetuning: each has a goal, demonstrations and networks of its own.
+    /// Seeds of finetuning, at most [`MOST_SEEDS`]: each has a goal, demonstrations and networks of its own.
     pub seeds: u64,
     /// Rollouts of each policy.
     pub rollouts: u64,
@@ -65,6 +67,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What a seed of finetuning draws from: others with another [`Self::seed`].
+    fn own_seed(&self, seed: u64) -> u64 {
+        self.seed.wrapping_sub(1).wrapping_mul(MOST_SEEDS) + seed
+    }
+
     /// Whether policies of so many demonstrations are rolled out under other appearances too.
     fn looks_at(&self, demonstrations: u64) -> bool {
         self.looks && self.demonstrations.iter().all(|n| *n <= demonstrations)
@@ -87,6 +94,13 @@ pub struct Held {
     pub seconds: f64,
 }
 
+impl Held {
+    /// Mean of [`Self::probe`].
+    pub fn mean_probe(&self) -> f64 {
+        self.probe.iter().sum::<f64>() / self.probe.len().max(1) as f64
+    }
+}
+
 /// A method's figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -100,6 +114,8 @@ pub struct Row {
     pub success: Vec<Estimate>,
     /// The same by seed.
     pub by_seed: Vec<Vec<f64>>,
+    /// For each number of demonstrations, the mean share of a task's parts that were done; success itself where a task has none.
+    pub progress: Vec<f64>,
     /// Of the most demonstrations, under each appearance that nobody was trained on.
     pub elsewhere: Vec<Estimate>,
 }
@@ -115,7 +131,10 @@ pub struct Comparison {
     pub rows: Vec<Row>,
 }
 
-/// Episodes that probes are measured on.
+/// Seeds of finetuning at most.
+pub const MOST_SEEDS: u64 = 1000;
+
+/// Episodes that probes are measured on, and at least one of each task.
 const HELD_OUT: u64 = 50;
 
 /// The policy that predicts the next embedding and takes the action from pretrained inverse dynamics.
@@ -169,10 +188,10 @@ pub fn compare(
 ) -> Result<Comparison, RecipeError> {
     let study = Study::new(plan, suite)?;
     let methods = study.methods()?;
-    let mut results = Results::open(&out.join("results.jsonl"), plan)?;
+    let mut results = Results::open(&out.join("results.jsonl"), settings(plan, suite)?)?;
     let mut pace = Pace::new(study.left(&methods, &results));
     let held_out = OnceCell::new();
-    let random = FrozenEncoder::random(&study.config, Precision::Auto, plan.seed, Device::Cpu)?;
+    let random = FrozenEncoder::random(&study.config, Precision::Auto, plan.seed, study.device)?;
     // What is left to do decides which encoders are needed; those of finished policies are not read again.
     let mut encoders: Vec<Option<Frozen>> = Vec::new();
     let mut corpus: Option<(u64, Corpus)> = None;
@@ -204,11 +223,9 @@ pub fn compare(
         }
         let Some((_, corpus)) = &corpus else { continue };
         if held_out.get().is_none() {
-            let _set = held_out.set(study.collect(
-                &suite.pretraining(),
-                plan.seed + 1_000_003,
-                HELD_OUT,
-            )?);
+            let tasks = suite.pretraining();
+            let episodes = HELD_OUT.max(tasks.len() as u64);
+            let _set = held_out.set(study.collect(&tasks, plan.seed + 1_000_003, episodes)?);
         }
         let Some(held_out) = held_out.get() else {
             continue;
@@ -262,26 +279,23 @@ pub fn compare(
 
     let n = plan.rollouts;
     for seed in 1..=plan.seeds {
-        let lacks = |method: &Method, demonstrations: u64| {
-            let found = results.successes(method, seed, demonstrations);
-            found.is_none_or(|(_, elsewhere)| plan.looks_at(demonstrations) && elsewhere.is_empty())
-        };
         let left: Vec<(u64, usize)> = plan
             .demonstrations
             .iter()
             .flat_map(|size| (0..methods.len()).map(move |m| (*size, m)))
-            .filter(|(size, m)| lacks(&methods[*m], *size))
+            .filter(|(size, m)| study.lacks(&methods[*m], seed, *size, &results))
             .collect();
         if left.is_empty() {
             continue;
         }
-        let task = suite.finetuned(plan.seed + seed - 1);
+        let own = plan.own_seed(seed);
+        let task = suite.finetuned(own);
         let scenario = task.scenario();
         let scenario = scenario.map_err(|error| RecipeError::Failed(error.to_string()))?;
         let worlds = n.clamp(1, 256) as usize;
         let mut worlds =
             SuiteWorlds::new(suite, &scenario, study.view, worlds).map_err(RecipeError::Failed)?;
-        let rollouts: Vec<u64> = (0..n).map(|i| 1_000_000 * seed + i).collect();
+        let rollouts: Vec<u64> = (0..n).map(|i| 1_000_000 * own + i).collect();
         let mut few: Option<(u64, Corpus)> = None;
         for (demonstrations, m) in left {
             if stop.load(Ordering::Relaxed) {
@@ -289,14 +303,14 @@ pub fn compare(
             }
             if few.as_ref().is_none_or(|(made, _)| *made != demonstrations) {
                 let task = std::slice::from_ref(&task);
-                let made = study.collect(task, plan.seed + seed, demonstrations)?;
+                let made = study.collect(task, own + 1, demonstrations)?;
                 few = Some((demonstrations, made));
             }
             let Some((_, few)) = &few else { continue };
             let method = &methods[m];
             let features = study.features(method, encoders[m].as_ref())?;
             let policy = study.policy(method, seed);
-            let policy = train_policy(&policy, features, &few.transitions, Device::Cpu)?;
+            let policy = train_policy(&policy, features, &few.transitions, study.device)?;
             let done = evaluate(&policy, &mut worlds, &few.transitions, &rollouts)?;
             let mut elsewhere = Vec::new();
             if plan.looks_at(demonstrations) {
@@ -312,8 +326,11 @@ pub fn compare(
                 episodes: method.episodes(),
                 seed,
                 demonstrations,
-                successes: done.right(),
-                elsewhere,
+                outcome: Outcome {
+                    successes: done.right(),
+                    progress: six_digits(done.progress),
+                    elsewhere,
+                },
             })?;
             pace.done(Unit::policy(method));
             let pretrained = match method {
@@ -348,6 +365,9 @@ struct Study<'a> {
     suite: &'a Suite,
     config: EncoderConfig,
     view: View,
+    /// Shifts of pictures in training.
+    crop: Crop,
+    device: Device,
 }
 
 impl<'a> Study<'a> {
@@ -358,6 +378,10 @@ impl<'a> Study<'a> {
                 plan.encoder
             ))
         })?;
+        if plan.seeds > MOST_SEEDS {
+            let text = format!("seeds: expected at most {MOST_SEEDS}, found {}", plan.seeds);
+            return Err(RecipeError::Input(text));
+        }
         let some = |list: &[u64]| !list.is_empty() && !list.contains(&0);
         if !some(&plan.episodes) || !some(&plan.demonstrations) {
             let text = "episodes, demonstrations: expected at least 1 each";
@@ -371,10 +395,17 @@ impl<'a> Study<'a> {
         let view = View {
             size: image.size as usize,
             context: plan.context,
+            samples: plan.samples,
         };
         Ok(Self {
             plan,
             suite,
+            crop: Crop {
+                // In pixels of 84 and more, the paper's; fewer where pictures are smaller.
+                pad: if image.size < 84 { 4 } else { 8 },
+                shared: false,
+            },
+            device: Device::cuda_if_available(),
             config,
             view,
         })
@@ -432,6 +463,7 @@ impl<'a> Study<'a> {
             seed: plan.seed,
             encoder: self.config.clone(),
             objective: objective.clone(),
+            crop: Some(self.crop),
             steps: plan.pretraining[0],
             batch: plan.pretraining[1] as usize,
             ..Config::default()
@@ -442,7 +474,7 @@ impl<'a> Study<'a> {
             resume: true,
             stop,
             stop_after: None,
-            device: Device::Cpu,
+            device: self.device,
             progress: std::io::stderr().is_terminal(),
         };
         let done = pretrain(&config, &corpus.transitions, &options)?;
@@ -475,10 +507,7 @@ impl<'a> Study<'a> {
             (Method::Scratch, _) => Features::Scratch {
                 encoder: self.config.clone(),
                 precision: Precision::Auto,
-                crop: Some(Crop {
-                    pad: 4,
-                    shared: false,
-                }),
+                crop: Some(self.crop),
             },
             (
                 Method::Predictor(..),
@@ -501,17 +530,23 @@ impl<'a> Study<'a> {
             _ => (self.plan.finetuning, 256),
         };
         PolicyConfig {
-            seed: self.plan.seed + seed,
+            seed: self.plan.own_seed(seed) + 1,
             steps,
             batch,
             ..PolicyConfig::default()
         }
     }
 
+    /// Whether a policy is still to be trained and rolled out.
+    fn lacks(&self, method: &Method, seed: u64, demonstrations: u64, results: &Results) -> bool {
+        let found = results.outcome(method, seed, demonstrations);
+        found.is_none_or(|o| self.plan.looks_at(demonstrations) && o.elsewhere.is_empty())
+    }
+
     fn policies_left(&self, method: &Method, results: &Results) -> bool {
         (1..=self.plan.seeds).any(|seed| {
             let sizes = &mut self.plan.demonstrations.iter();
-            sizes.any(|size| results.successes(method, seed, *size).is_none())
+            sizes.any(|size| self.lacks(method, seed, *size, results))
         })
     }
 
@@ -524,7 +559,7 @@ impl<'a> Study<'a> {
             }
             for seed in 1..=self.plan.seeds {
                 for size in &self.plan.demonstrations {
-                    if results.successes(method, seed, *size).is_none() {
+                    if self.lacks(method, seed, *size, results) {
                         *left.entry(Unit::policy(method)).or_default() += 1;
                     }
                 }
@@ -636,11 +671,20 @@ enum Line {
         episodes: u64,
         seed: u64,
         demonstrations: u64,
-        successes: u64,
-        /// The same under each appearance that nobody was trained on, where that was asked for.
-        #[serde(default)]
-        elsewhere: Vec<u64>,
+        #[serde(flatten)]
+        outcome: Outcome,
     },
+}
+
+/// What a policy's rollouts came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Outcome {
+    successes: u64,
+    /// Mean share of the task's parts that were done.
+    progress: f64,
+    /// Successes under each appearance that nobody was trained on, where that was asked for.
+    #[serde(default)]
+    elsewhere: Vec<u64>,
 }
 
 /// What is finished, kept in a file of JSON Lines.
@@ -651,19 +695,28 @@ struct Results {
 
 impl Results {
     /// Reads the file or begins it. A line that a crash tore is dropped.
-    fn open(path: &Path, plan: &Plan) -> Result<Self, RecipeError> {
+    fn open(path: &Path, settings: BTreeMap<String, Value>) -> Result<Self, RecipeError> {
         let failed =
             |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", path.display()));
-        let settings = settings(plan)?;
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed(error)),
         };
-        let mut lines: Vec<Line> = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
+        let mut lines: Vec<Line> = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(line) => lines.push(line),
+                Err(_) if number + 1 == text.lines().count() && !text.ends_with('\n') => {}
+                Err(error) => {
+                    return Err(RecipeError::Input(format!(
+                        "{}:{}: expected a result of this version, found {error}",
+                        path.display(),
+                        number + 1
+                    )));
+                }
+            }
+        }
         match lines.first() {
             Some(Line::Settings(found)) => {
                 let differing = settings
@@ -696,7 +749,9 @@ impl Results {
         for line in &results.lines {
             text += &results.json(line)?;
         }
-        std::fs::write(path, text).map_err(failed)?;
+        let whole = path.with_extension("jsonl.new");
+        std::fs::write(&whole, text).map_err(failed)?;
+        std::fs::rename(&whole, path).map_err(failed)?;
         Ok(results)
     }
 
@@ -739,19 +794,18 @@ impl Results {
     }
 
     /// Of a policy: the last line counts.
-    fn successes(&self, of: &Method, with: u64, on: u64) -> Option<(u64, &[u64])> {
+    fn outcome(&self, of: &Method, with: u64, on: u64) -> Option<&Outcome> {
         self.lines.iter().rev().find_map(|line| match line {
             Line::Policy {
                 method,
                 episodes,
                 seed,
                 demonstrations,
-                successes,
-                elsewhere,
+                outcome,
             } if method == of.name()
                 && (*episodes, *seed, *demonstrations) == (of.episodes(), with, on) =>
             {
-                Some((*successes, elsewhere.as_slice()))
+                Some(outcome)
             }
             _ => None,
         })
@@ -760,20 +814,28 @@ impl Results {
     fn comparison(&self, plan: &Plan, methods: &[Method]) -> Result<Comparison, RecipeError> {
         let n = plan.rollouts as usize;
         let row = |method: &Method| {
-            let right: Vec<Vec<usize>> = plan
+            let outcomes = |size| -> Vec<&Outcome> {
+                let seeds = 1..=plan.seeds;
+                seeds
+                    .filter_map(|seed| self.outcome(method, seed, size))
+                    .collect()
+            };
+            let by_size: Vec<Vec<&Outcome>> = plan
                 .demonstrations
                 .iter()
-                .map(|size| {
-                    (1..=plan.seeds)
-                        .filter_map(|seed| self.successes(method, seed, *size))
-                        .map(|(successes, _)| successes as usize)
-                        .collect()
-                })
+                .map(|size| outcomes(*size))
                 .collect();
+            let success = |found: &Vec<&Outcome>| {
+                let right: u64 = found.iter().map(|o| o.successes).sum();
+                share(right as usize, n * found.len())
+            };
+            let progress = |found: &Vec<&Outcome>| {
+                found.iter().map(|o| o.progress).sum::<f64>() / found.len().max(1) as f64
+            };
             let most = plan.demonstrations.iter().copied().max().unwrap_or(0);
-            let looks: Vec<&[u64]> = (1..=plan.seeds)
-                .filter_map(|seed| self.successes(method, seed, most))
-                .map(|(_, elsewhere)| elsewhere)
+            let looks: Vec<&[u64]> = outcomes(most)
+                .into_iter()
+                .map(|o| o.elsewhere.as_slice())
                 .filter(|_| plan.looks)
                 .collect();
             let elsewhere = (0..presets().len()).filter_map(|look| {
@@ -786,14 +848,17 @@ impl Results {
                 method: method.name().to_owned(),
                 episodes: method.episodes(),
                 held: self.held(method).cloned(),
-                success: right
+                success: by_size.iter().map(success).collect(),
+                by_seed: by_size
                     .iter()
-                    .map(|r| share(r.iter().sum(), n * r.len()))
+                    .map(|found| {
+                        found
+                            .iter()
+                            .map(|o| o.successes as f64 / n as f64)
+                            .collect()
+                    })
                     .collect(),
-                by_seed: right
-                    .iter()
-                    .map(|r| r.iter().map(|x| *x as f64 / n as f64).collect())
-                    .collect(),
+                progress: by_size.iter().map(progress).collect(),
             }
         };
         Ok(Comparison {
@@ -808,8 +873,8 @@ impl Results {
     }
 }
 
-/// What of a plan decides each result; the rest only says which results there shall be.
-fn settings(plan: &Plan) -> Result<BTreeMap<String, Value>, RecipeError> {
+/// What decides each result, of a plan and of the suite's tasks; the rest only says which results there shall be.
+fn settings(plan: &Plan, suite: &Suite) -> Result<BTreeMap<String, Value>, RecipeError> {
     let value = serde_json::to_value(plan);
     let value = value.map_err(|error| RecipeError::Failed(error.to_string()))?;
     let mut map: BTreeMap<String, Value> = value
@@ -821,6 +886,12 @@ fn settings(plan: &Plan) -> Result<BTreeMap<String, Value>, RecipeError> {
     for list in ["objectives", "episodes", "demonstrations", "seeds", "looks"] {
         map.remove(list);
     }
+    let mut tasks = blake3::Hasher::new();
+    for task in suite.pretraining().iter().chain(&suite.finetuning()) {
+        tasks.update(task.text.as_bytes());
+    }
+    let digest = tasks.finalize().to_hex();
+    map.insert("tasks".to_owned(), digest.as_str().into());
     Ok(map)
 }
 
@@ -843,6 +914,18 @@ fn six_digits(x: f64) -> f64 {
 }
 
 impl Comparison {
+    /// Whether the suite's tasks have parts that are done one after the other.
+    pub fn has_parts(&self) -> bool {
+        let differ = |row: &Row| {
+            let success = row.success.iter().map(|estimate| estimate.value);
+            // six digits are kept
+            success
+                .zip(&row.progress)
+                .any(|(a, b)| (a - b).abs() > 1e-5)
+        };
+        self.rows.iter().any(differ)
+    }
+
     /// The table as text: a row for each method.
     pub fn table(&self) -> String {
         let plan = &self.plan;
@@ -859,8 +942,16 @@ impl Comparison {
             .ok();
         }
         text.push_str("\n\n| method | episodes | state R² | RankMe |");
+        let parts: &[u64] = if self.has_parts() {
+            &plan.demonstrations
+        } else {
+            &[]
+        };
         for size in &plan.demonstrations {
             write!(text, " {size} demonstrations |").ok();
+        }
+        for size in parts {
+            write!(text, " parts done, {size} |").ok();
         }
         let looks = if plan.looks {
             presets().to_vec()
@@ -871,14 +962,11 @@ impl Comparison {
             write!(text, " other {look} |").ok();
         }
         text.push_str("\n|---|---|---|---|");
-        text.push_str(&"---|".repeat(plan.demonstrations.len() + looks.len()));
+        text.push_str(&"---|".repeat(plan.demonstrations.len() + parts.len() + looks.len()));
         for row in &self.rows {
             let held = row.held.as_ref().map_or_else(
                 || "| |".to_owned(),
-                |held| {
-                    let mean = held.probe.iter().sum::<f64>() / held.probe.len().max(1) as f64;
-                    format!("{mean:.2} | {:.1} |", held.rank_me)
-                },
+                |held| format!("{:.2} | {:.1} |", held.mean_probe(), held.rank_me),
             );
             let episodes = match row.episodes {
                 0 => String::new(),
@@ -890,11 +978,14 @@ impl Comparison {
                 row.method.replace('_', " ")
             )
             .ok();
-            for Estimate {
-                value, low, high, ..
-            } in row.success.iter().chain(&row.elsewhere)
-            {
-                write!(text, " {value:.2} [{low:.2}, {high:.2}] |").ok();
+            for e in &row.success {
+                write!(text, " {:.2} [{:.2}, {:.2}] |", e.value, e.low, e.high).ok();
+            }
+            for (progress, _) in row.progress.iter().zip(parts) {
+                write!(text, " {progress:.2} |").ok();
+            }
+            for e in &row.elsewhere {
+                write!(text, " {:.2} [{:.2}, {:.2}] |", e.value, e.low, e.high).ok();
             }
         }
         text.push('\n');

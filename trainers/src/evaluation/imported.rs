@@ -56,6 +56,7 @@ pub fn frames(suite: &Suite, pictures: &Pictures) -> Result<Frames, RecipeError>
     let view = View {
         size: pictures.size,
         context: pictures.context,
+        samples: suites::SAMPLES,
     };
     let collect = |seed, episodes| {
         let corpus = suites::collect(suite, &suite.pretraining(), seed, episodes, view);
@@ -63,7 +64,13 @@ pub fn frames(suite: &Suite, pictures: &Pictures) -> Result<Frames, RecipeError>
     };
     Ok(Frames {
         fit: collect(pictures.seed, pictures.episodes)?,
-        held_out: collect(pictures.seed + 1_000_003, pictures.episodes.div_ceil(4))?,
+        held_out: collect(
+            pictures.seed + 1_000_003,
+            pictures
+                .episodes
+                .div_ceil(4)
+                .max(suite.pretraining().len() as u64),
+        )?,
     })
 }
 

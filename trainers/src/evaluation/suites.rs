@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agents::rollout::Demonstrator;
 use dataset::transitions::{Buffer, FrameSource, Observations, Transitions, TransitionsError};
 use episode::{Action, Episode};
-use sim::camera::{Camera, Pictures, Renderer, Scene};
+use sim::camera::{Camera, CameraEntry, Pictures, Renderer, Scene};
 use sim::hand::appearance::{Appearance, AppearanceRanges};
 use sim::hand::sight::{Context, Sight, usual_camera};
 use sim::hand::suites::{Suite, SuiteTask};
@@ -31,11 +31,16 @@ pub struct Corpus {
     pub thrown: u64,
 }
 
+/// Rays through a pixel along each side, where nothing else is said: an edge that moves by less than a pixel is seen to move.
+pub const SAMPLES: usize = 3;
+
 /// How a suite is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
     /// Rows and columns of a picture.
     pub size: usize,
+    /// A pixel is the mean of `samples` × `samples` rays, from 1 to 8.
+    pub samples: usize,
     /// Whether the goal is marked.
     pub context: Context,
 }
@@ -72,7 +77,7 @@ pub fn collect(
             }
             let made = demonstrator.attempt((share - good).min(64));
             for episode in &made.map_err(|error| error.to_string())? {
-                frames.add(&mut eye, episode)?;
+                frames.add(&mut eye, episode, &Appearance::default())?;
                 good += 1;
             }
         }
@@ -92,7 +97,9 @@ pub fn collect(
 struct Eye {
     suite: Suite,
     sight: Sight,
-    camera: Camera,
+    usual: Camera,
+    /// The scenario's own camera, its pictures cut to squares of the view's size.
+    own: Option<CameraEntry>,
     context: Context,
     renderer: Renderer,
     scene: Scene,
@@ -105,9 +112,10 @@ impl Eye {
         Self {
             suite: *suite,
             sight: Sight::of(env),
-            camera: usual_camera(&**env.task(), view.size),
+            usual: usual_camera(&**env.task(), view.size),
+            own: None,
             context: view.context,
-            renderer: Renderer::new(),
+            renderer: Renderer::new().supersampled(view.samples),
             scene: Scene::default(),
             layout: env.layout().clone(),
             bounds: env.action_bounds(),
@@ -128,7 +136,17 @@ impl Eye {
             rgb: Some(rgb),
             ..Pictures::default()
         };
-        let camera = appearance.moved(&self.camera);
+        let own = self.own.as_ref();
+        let own = own.and_then(|entry| self.sight.camera(entry, &seen));
+        let camera = own.map_or_else(
+            || self.usual,
+            |own| Camera {
+                width: self.usual.width,
+                height: self.usual.height,
+                ..own
+            },
+        );
+        let camera = appearance.moved(&camera);
         let drawn = self.renderer.draw(&self.scene, &camera, into);
         drawn.map_err(|error| error.to_string())
     }
@@ -150,20 +168,24 @@ struct Frames {
 }
 
 impl Frames {
-    fn add(&mut self, eye: &mut Eye, episode: &Episode) -> Result<(), String> {
-        let picture = eye.camera.width * eye.camera.height * 3;
+    fn add(
+        &mut self,
+        eye: &mut Eye,
+        episode: &Episode,
+        appearance: &Appearance,
+    ) -> Result<(), String> {
+        let picture = eye.usual.width * eye.usual.height * 3;
         let after = episode.steps.iter().map(|step| &step.observation);
         let observations = std::iter::once(&episode.first).chain(after);
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
-        let usual = Appearance::default();
         let mut list = Vec::new();
         for (t, observation) in observations.enumerate() {
             eye.layout.list(observation, &mut list);
             let at = self.pixels.len();
             self.pixels.resize(at + picture, 0);
-            eye.see(&list, &usual, &mut self.pixels[at..])?;
+            eye.see(&list, appearance, &mut self.pixels[at..])?;
             let state = eye.state(&list);
             self.sizes = [eye.bounds.len(), state.len()];
             self.states.extend(state);
@@ -206,6 +228,8 @@ pub struct SuiteWorlds {
     eye: Eye,
     started: usize,
     done: Vec<bool>,
+    /// Share of the task's parts that were done at some step.
+    progress: Vec<f64>,
     actions: Vec<f32>,
     horizon: usize,
     /// What the worlds look like, drawn anew for each rollout; `None`: as usual.
@@ -233,6 +257,7 @@ impl SuiteWorlds {
             env,
             started: 0,
             done: Vec::new(),
+            progress: Vec::new(),
             ranges: None,
             appearances: Vec::new(),
         })
@@ -262,6 +287,7 @@ impl Worlds for SuiteWorlds {
         self.appearances = drawn.collect();
         self.started = seeds.len();
         self.done = vec![false; seeds.len()];
+        self.progress = vec![0.0; seeds.len()];
         Ok(())
     }
 
@@ -296,8 +322,17 @@ impl Worlds for SuiteWorlds {
         }
         let stepped = self.env.step_flat(&self.actions);
         stepped.map_err(|error| error.to_string())?;
-        for (lane, done) in self.done.iter_mut().enumerate() {
+        let n = self.env.n_observations();
+        let lanes = self.done.iter_mut().zip(&mut self.progress);
+        for (lane, (done, progress)) in lanes.enumerate() {
             *done |= self.env.succeeded()[lane];
+            let list = &self.env.observations()[lane * n..][..n];
+            let parts = self.env.task().parts(&self.eye.layout.seen(list));
+            let now = match parts {
+                Some([all, left]) if !*done => (all - left) as f64 / all as f64,
+                _ => f64::from(u8::from(*done)),
+            };
+            *progress = progress.max(now);
         }
         Ok(())
     }
@@ -305,9 +340,14 @@ impl Worlds for SuiteWorlds {
     fn successes(&self) -> Vec<bool> {
         self.done.clone()
     }
+
+    fn progress(&self) -> Vec<f64> {
+        self.progress.clone()
+    }
 }
 
-/// Recorded demonstrations of a scenario of the suite as pictures; those that failed are left out and counted. With `keep`
+/// Recorded demonstrations of a scenario of the suite as pictures, from its first camera and in the appearance of each episode,
+/// where it has some; those that failed are left out and counted. With `keep`
 /// the pictures are kept in memory, else each is drawn whenever it is wanted.
 ///
 /// # Errors
@@ -321,10 +361,15 @@ pub fn draw(
 ) -> Result<Corpus, String> {
     let env = scenario.env(1, None).map_err(|error| error.to_string())?;
     let mut eye = Eye::new(suite, &env, view);
+    eye.own = scenario.hand_task.camera.first().cloned();
     let mut frames = Frames::default();
     let (mut episodes, mut seen, mut list) = (0, Vec::new(), Vec::new());
+    let mut appearances = Vec::new();
     for episode in demonstrations.iter().filter(|episode| episode.success) {
-        frames.add(&mut eye, episode)?;
+        let header = &episode.header;
+        let appearance = scenario.appearance(&env, header.seed, header.index);
+        frames.add(&mut eye, episode, &appearance)?;
+        appearances.push(appearance);
         episodes += 1;
         if !keep {
             frames.pixels.clear();
@@ -347,6 +392,8 @@ pub fn draw(
             eye: Mutex::new(eye),
             size: list.len(),
             seen,
+            appearances,
+            offsets: frames.offsets.clone(),
         };
         Transitions::new(
             Observations::Drawn {
@@ -374,6 +421,10 @@ struct Drawn {
     /// Observations `(frames, size)`.
     seen: Vec<f32>,
     size: usize,
+    /// Of each episode.
+    appearances: Vec<Appearance>,
+    /// Where episodes begin, and the last one ends.
+    offsets: Vec<usize>,
 }
 
 impl FrameSource for Drawn {
@@ -385,7 +436,11 @@ impl FrameSource for Drawn {
         let observation = &self.seen[frame * self.size..][..self.size];
         // What a thread that panicked left in the eye is overwritten by the next scene.
         let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
-        if eye.see(observation, &Appearance::default(), rgb).is_err() {
+        let episode = self.offsets.partition_point(|start| *start <= frame) - 1;
+        if eye
+            .see(observation, &self.appearances[episode], rgb)
+            .is_err()
+        {
             rgb.fill(0);
         }
     }

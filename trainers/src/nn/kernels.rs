@@ -163,6 +163,7 @@ impl Work for SoftmaxMeans<'_> {
     }
 }
 
+/// A function of its own: of its arguments, unlike of fields, the compiler knows that they do not overlap.
 #[inline(always)]
 fn softmax_means(x: &[bf16], places: &[f32], shares: &mut [f32], means: &mut [f32]) {
     let channels = means.len() / 2;

@@ -67,6 +67,16 @@ pub(super) fn without_dropout() -> MlpConfig {
     }
 }
 
+/// Refuses a projection to nothing.
+pub(super) fn check_projection(projection: i64) -> Result<(), ModelError> {
+    if (1..=65_536).contains(&projection) {
+        return Ok(());
+    }
+    Err(ModelError::Input(format!(
+        "objective.projection: expected 1 to 65536 numbers, found {projection}"
+    )))
+}
+
 /// Refuses a temperature that is not positive.
 pub(super) fn check_temperature(temperature: f64) -> Result<(), ModelError> {
     if temperature.is_finite() && temperature > 0.0 {

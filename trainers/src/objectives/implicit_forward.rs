@@ -5,7 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::heads::{ACTION_EMBEDDING, ActionEncoder, check_temperature, info_nce, without_dropout};
+use super::heads::{
+    ACTION_EMBEDDING, ActionEncoder, check_projection, check_temperature, info_nce, without_dropout,
+};
 use super::{Inputs, Objective, Sizes, Term};
 use crate::nn::{Dropout, Mlp, MlpConfig, ModelError, Parameters};
 
@@ -47,6 +49,7 @@ impl ImplicitForwardConfig {
     ) -> Result<ImplicitForward, ModelError> {
         self.head.check("objective.head")?;
         check_temperature(self.temperature)?;
+        check_projection(self.projection)?;
         let embedding = sizes.encoder.embedding();
         let action = ActionEncoder::new(
             parameters,

@@ -7,7 +7,7 @@ use dataset::transitions::Ahead;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::heads::{check_temperature, info_nce, without_dropout};
+use super::heads::{check_projection, check_temperature, info_nce, without_dropout};
 use super::{Inputs, Objective, Sizes, Term};
 use crate::nn::{Dropout, Mlp, MlpConfig, ModelError, Parameters};
 
@@ -48,6 +48,7 @@ impl StaticContrastiveConfig {
     ) -> Result<StaticContrastive, ModelError> {
         self.head.check("objective.head")?;
         check_temperature(self.temperature)?;
+        check_projection(self.projection)?;
         let mut projection = |name: &str| {
             let inputs = sizes.encoder.embedding();
             Mlp::new(parameters, name, inputs, &self.head, self.projection, rng)

@@ -16,6 +16,7 @@ use episode::Episode;
 use episode::store::Store;
 use serde::{Deserialize, Serialize};
 use sim::hand::HandScenario;
+use sim::hand::scenario::TaskChoice;
 use sim::hand::sight::Context;
 use sim::hand::suites::{SUITES, Suite, SuiteTask};
 use sim::scenario_file::ScenarioFile;
@@ -41,6 +42,8 @@ pub struct Config {
     pub scenario: PathBuf,
     /// Whether the goal is marked in the pictures: `latent`, `visible`.
     pub context: Context,
+    /// A pixel is the mean of `samples` × `samples` rays, from 1 to 8.
+    pub samples: usize,
     /// The encoder: `small`, `paper_84`, `paper_120`.
     pub encoder: String,
     /// Number format of the convolutions: `auto`, `f32`, `bf16`.
@@ -85,6 +88,7 @@ impl Default for Config {
             data: Vec::new(),
             scenario: PathBuf::new(),
             context: Context::Latent,
+            samples: suites::SAMPLES,
             encoder: "small".to_owned(),
             precision: like.precision,
             frames: FramesFrom::Drawn,
@@ -124,6 +128,12 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
             config.recipe
         );
         return Err(RecipeError::Input(text));
+    }
+    if !(1..=8).contains(&config.samples) {
+        return Err(RecipeError::Input(format!(
+            "samples: expected 1 to 8 rays along each side of a pixel, found {}",
+            config.samples
+        )));
     }
     let pretraining = pretraining(config)?;
     pretraining.check()?;
@@ -217,6 +227,7 @@ fn read(config: &Config, encoder: &EncoderConfig, tell: bool) -> Result<Corpus, 
     let view = View {
         size: image.size as usize,
         context: config.context,
+        samples: config.samples,
     };
     let corpus = suites::draw(
         suite,
@@ -276,7 +287,12 @@ fn frames_file(drawn: &Transitions<'_>, options: &Options<'_>) -> Result<FrameFi
 
 /// The suite with the scenario's task and body: it knows what of an observation is the ground truth.
 fn suite_of(scenario: &HandScenario) -> Result<&'static Suite, RecipeError> {
-    let about = |s: &HandScenario| (s.hand_task.task.name(), s.hand_task.hand);
+    // Several chores in one episode are the kitchen's.
+    let several = |s: &HandScenario| match &s.hand_task.task {
+        TaskChoice::Chores(chores) => chores.draw.unwrap_or(chores.chore.len()) > 1,
+        _ => false,
+    };
+    let about = |s: &HandScenario| (s.hand_task.task.name(), s.hand_task.hand, several(s));
     for suite in &SUITES {
         let tasks = suite.pretraining();
         let own = tasks.first().map(SuiteTask::scenario).transpose();
@@ -297,4 +313,23 @@ fn suite_of(scenario: &HandScenario) -> Result<&'static Suite, RecipeError> {
 /// Enough of a digest to tell two apart.
 fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_is_read_as_its_suite_reads_it() {
+        for suite in &SUITES {
+            let task = &suite.pretraining()[0];
+            let found = suite_of(&task.scenario().unwrap()).unwrap();
+            // The broad suites' tasks are seen as those of `door` are.
+            let expected = match suite.name {
+                "broad" | "broad2" => "door",
+                name => name,
+            };
+            assert_eq!(found.name, expected);
+        }
+    }
 }

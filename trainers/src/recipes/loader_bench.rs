@@ -55,6 +55,7 @@ pub fn run(folder: &Path, print: bool) -> Result<Figures, RecipeError> {
     let view = View {
         size: SIZE,
         context: Context::Latent,
+        samples: 1,
     };
     let drawn = draw(suite, &scenario()?, &episodes, view, false).map_err(failed)?;
     let drawn = drawn.transitions;

@@ -107,13 +107,16 @@ impl Progress {
     }
 }
 
-/// Creates a run's folder and writes the resolved configuration into it; that of a run that goes on stays as it is.
+/// Creates a run's folder and writes the resolved configuration into it; that of a run that has come to a checkpoint stays as
+/// it is.
 fn prepare_folder(config: &impl Serialize, out: &Path) -> Result<(), RecipeError> {
     let file = out.join("config.toml");
     let failed =
         |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", file.display()));
-    fs::create_dir_all(out.join("checkpoints")).map_err(failed)?;
-    if !file.exists() {
+    let checkpoints = out.join("checkpoints");
+    fs::create_dir_all(&checkpoints).map_err(failed)?;
+    let begun = fs::read_dir(&checkpoints).map_err(failed)?.next().is_some();
+    if !begun || !file.exists() {
         let text = toml::to_string_pretty(config)
             .map_err(|error| RecipeError::Failed(error.to_string()))?;
         let header = format!("# Resolved by habitus {}.\n", env!("CARGO_PKG_VERSION"));

@@ -1081,6 +1081,13 @@ pub trait Worlds {
 
     /// Whether each world's task was done at some step so far.
     fn successes(&self) -> Vec<bool>;
+
+    /// The largest share of each world's task that was done at some step so far, from 0 to 1: that of its parts, for tasks
+    /// that have some.
+    fn progress(&self) -> Vec<f64> {
+        let successes = self.successes().into_iter();
+        successes.map(|done| f64::from(u8::from(done))).collect()
+    }
 }
 
 /// What rollouts came to.
@@ -1090,6 +1097,8 @@ pub struct Rollouts {
     pub successes: Vec<bool>,
     /// Their share with its Wilson interval.
     pub share: Estimate,
+    /// Mean of [`Worlds::progress`].
+    pub progress: f64,
 }
 
 impl Rollouts {
@@ -1112,7 +1121,7 @@ pub fn evaluate(
     /// Worlds side by side; more use more memory and gain little.
     const SIDE_BY_SIDE: usize = 256;
     let device = policy.parameters.device();
-    let mut successes = Vec::new();
+    let (mut successes, mut progress) = (Vec::new(), Vec::new());
     for seeds in seeds.chunks(SIDE_BY_SIDE) {
         worlds.reset(seeds).map_err(RecipeError::Failed)?;
         let mut observations = like.observations().buffer(seeds.len());
@@ -1128,10 +1137,12 @@ pub fn evaluate(
             worlds.step(&actions).map_err(RecipeError::Failed)?;
         }
         successes.extend(worlds.successes());
+        progress.extend(worlds.progress());
     }
     let right = successes.iter().filter(|success| **success).count();
     Ok(Rollouts {
         share: share(right, successes.len()),
+        progress: progress.iter().sum::<f64>() / progress.len().max(1) as f64,
         successes,
     })
 }

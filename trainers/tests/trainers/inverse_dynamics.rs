@@ -5,8 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use agents::rollout::{MaxSteps, Part, Plan, PolicyChoice, Settings, record};
 use dataset::frames::digest_path;
+use dataset::transitions::Ahead;
 use sim::env::Fidelity;
 use sim::scenario_file::ScenarioFile;
+use trainers::objectives::{InverseDynamicsConfig, ObjectiveConfig};
 use trainers::recipes::RecipeError;
 use trainers::recipes::inverse_dynamics::{Config, FramesFrom, RunOptions, run};
 use trainers::recipes::representation::Summary;
@@ -97,6 +99,58 @@ fn a_store_becomes_an_encoder_and_a_stopped_run_goes_on_bit_for_bit() {
     // the configuration of the run can be run
     let text = std::fs::read_to_string(at("whole").join("config.toml")).unwrap();
     assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+}
+
+/// A refused run leaves no settings behind that another one is then said to have had.
+#[test]
+fn what_was_refused_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let right = config(store(&point(), &folder.path().join("store")));
+    let far = ObjectiveConfig::InverseDynamics(InverseDynamicsConfig {
+        ahead: Ahead::Fixed(500),
+        ..InverseDynamicsConfig::default()
+    });
+    let wrong = Config {
+        objective: far,
+        ..right.clone()
+    };
+    assert_eq!(go(&wrong, &out, false, None).unwrap_err().exit_code(), 2);
+    go(&right, &out, false, Some(2)).unwrap();
+    let text = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert_eq!(toml::from_str::<Config>(&text).unwrap(), right);
+}
+
+/// What a scenario says of cameras and appearances is what is trained on.
+#[test]
+fn pictures_are_those_of_the_scenario() {
+    let folder = tempfile::tempdir().unwrap();
+    let camera =
+        "\n[[camera]]\nname = \"side\"\nposition = [0.9, 0.0, 0.9]\nlook_at = [0.0, 0.0, 0.0]\n";
+    let trained = |name: &str, more: &str| {
+        let text = point() + more;
+        let scenario = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&scenario, &text).unwrap();
+        for frames in [FramesFrom::Drawn, FramesFrom::Memory] {
+            let store = store(&text, &folder.path().join(format!("{name}{frames:?}")));
+            let config = Config {
+                scenario: scenario.clone(),
+                frames,
+                ..config(store)
+            };
+            let out = folder.path().join(format!("{name}{frames:?}.run"));
+            go(&config, &out, false, None).unwrap();
+        }
+        let encoder = |frames: &str| {
+            let run = folder.path().join(format!("{name}{frames}.run"));
+            std::fs::read(run.join("encoder.safetensors")).unwrap()
+        };
+        assert!(encoder("Drawn") == encoder("Memory"), "{name}");
+        encoder("Drawn")
+    };
+    let plain = trained("plain", "");
+    assert!(plain != trained("television", "\n[appearance]\ntelevision = true\n"));
+    assert!(plain != trained("camera", camera));
 }
 
 #[test]

@@ -314,6 +314,14 @@ fn settings_that_make_no_sense_are_refused() {
             "objective.temperature: expected a positive number, found 0",
         ),
         (
+            json!({ "name": "implicit_forward", "projection": -1 }),
+            "objective.projection: expected 1 to 65536 numbers, found -1",
+        ),
+        (
+            json!({ "name": "static_contrastive", "projection": 0 }),
+            "objective.projection: expected 1 to 65536 numbers, found 0",
+        ),
+        (
             json!({ "name": "behavior_cloning", "head": { "dropout": 1.0 } }),
             "objective.head.dropout: expected a share in 0 to 1, found 1",
         ),

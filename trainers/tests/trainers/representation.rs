@@ -377,6 +377,7 @@ fn encoders_for_pytorch() {
     let view = View {
         size: 48,
         context: Context::Latent,
+        samples: 1,
     };
     let tasks = suite.pretraining();
     let collect = |seed, episodes| collect(suite, &tasks, seed, episodes, view).unwrap();

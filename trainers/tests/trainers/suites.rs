@@ -5,12 +5,13 @@ use sim::hand::sight::Context;
 use sim::hand::suites::{SUITES, Suite, SuiteTask, suite};
 use trainers::evaluation::comparison::{Comparison, Plan, compare};
 use trainers::evaluation::imported::{Pictures, frames, measure};
-use trainers::evaluation::suites::{Corpus, SuiteWorlds, View, collect};
+use trainers::evaluation::suites::{Corpus, SAMPLES, SuiteWorlds, View, collect};
 use trainers::recipes::representation::{PolicyConfig, Worlds as _};
 
 const VIEW: View = View {
     size: 48,
     context: Context::Latent,
+    samples: 1,
 };
 
 fn pixels(observations: &Observations<'_>) -> Vec<u8> {
@@ -71,6 +72,11 @@ fn what_is_demonstrated_is_done_again_in_a_suites_worlds() {
             worlds.step(&[action, action, &still].concat()).unwrap();
         }
         assert_eq!(worlds.successes(), [true, true, false], "{}", suite.name);
+        let progress = worlds.progress();
+        assert!(
+            progress[..2] == [1.0; 2] && progress[2] < 1.0,
+            "{progress:?}"
+        );
     }
     assert!(suite("kitchen sink").is_none());
 }
@@ -83,6 +89,7 @@ fn a_comparison_measures_objectives_and_controls() {
     let mut plan = Plan {
         suite: "point".to_owned(),
         context: Context::Latent,
+        samples: 1,
         objectives: ["inverse_dynamics", "behavior_cloning", "predictor_inverse"]
             .map(str::to_owned)
             .to_vec(),
@@ -94,7 +101,7 @@ fn a_comparison_measures_objectives_and_controls() {
         pretraining: [3, 8],
         finetuning: 5,
         scratch: 2,
-        looks: true,
+        looks: false,
         seed: 1,
     };
     let stop = false.into();
@@ -105,7 +112,15 @@ fn a_comparison_measures_objectives_and_controls() {
         });
         found.map(|found| (found, said))
     };
+    let (plain, _) = compared(&plan).unwrap();
+    assert!(plain.rows.iter().all(|row| row.elsewhere.is_empty()));
+    // Looks are added to what is finished.
+    plan.looks = true;
     let (found, said) = compared(&plan).unwrap();
+    assert!(
+        said.iter().all(|line| !line.contains("seed 1, 1 ")),
+        "{said:?}"
+    );
     let methods: Vec<&str> = found.rows.iter().map(|row| row.method.as_str()).collect();
     let expected = [
         "inverse_dynamics",
@@ -119,6 +134,9 @@ fn a_comparison_measures_objectives_and_controls() {
     for row in &found.rows {
         assert_eq!(row.success.len(), 2);
         assert!(row.success.iter().all(|s| s.n == 8 && s.low <= s.value));
+        // What has no parts is done or not.
+        let success: Vec<f64> = row.success.iter().map(|s| s.value).collect();
+        assert_eq!(row.progress, success);
         assert!(row.elsewhere.len() == 3 && row.elsewhere.iter().all(|s| s.n == 8));
         // Light and textures are nothing to who knows the state.
         if row.method == "state" {
@@ -131,10 +149,6 @@ fn a_comparison_measures_objectives_and_controls() {
         let labels = row.held.as_ref().map_or(0, |held| held.labels.len());
         assert_eq!(labels, if tells { 2 } else { 0 });
     }
-    assert!(
-        said.iter()
-            .any(|line| line.contains("pretraining: inverse_dynamics"))
-    );
     let table = found.table();
     assert!(
         table.contains("| inverse dynamics |") && table.contains("2 demonstrations"),
@@ -163,6 +177,22 @@ fn a_comparison_measures_objectives_and_controls() {
         "{error}"
     );
     plan.rollouts = 4;
+    // A line that was torn by a crash is written anew; one that nobody understands is not thrown away.
+    let path = folder.path().join("results.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+    let (_, said) = compared(&plan).unwrap();
+    assert_eq!(said.iter().filter(|line| line.contains("seed")).count(), 1);
+    std::fs::write(&path, whole.replacen("\"progress\"", "\"prog\"", 1)).unwrap();
+    let error = compared(&plan).err().unwrap();
+    assert_eq!(error.exit_code(), 2);
+    assert!(
+        error
+            .to_string()
+            .contains("expected a result of this version"),
+        "{error}"
+    );
+    std::fs::write(&path, whole).unwrap();
 
     plan.objectives = vec!["magic".to_owned()];
     let error = compared(&plan).err().unwrap().to_string();
@@ -186,7 +216,11 @@ fn sheet() {
     let mut rows = Vec::new();
     for suite in &SUITES {
         for context in [Context::Latent, Context::Visible] {
-            let view = View { size, context };
+            let view = View {
+                size,
+                context,
+                samples: SAMPLES,
+            };
             let made = collect(suite, &suite.pretraining()[..1], 3, 1, view).unwrap();
             let rgb = pixels(made.transitions.observations());
             let frames = made.transitions.frames();
@@ -225,7 +259,11 @@ fn features_made_elsewhere_are_measured() {
     let truth: Vec<f32> = [(1, 8), (1_000_004, 2)]
         .iter()
         .flat_map(|(seed, episodes)| {
-            let view = View { size: 8, ..VIEW };
+            let view = View {
+                size: 8,
+                samples: SAMPLES,
+                ..VIEW
+            };
             let corpus = collect(suite, &suite.pretraining(), *seed, *episodes, view).unwrap();
             corpus.transitions.states().to_vec()
         })

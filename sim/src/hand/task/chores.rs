@@ -6,7 +6,7 @@
 //! bar, which the catalogue leaves out; [`CONTROLS`] says which knobs and the like the catalogue's pieces have. What moves stays
 //! where it is let go. Success, and the end, when all that is wanted holds at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::hand::batch::{ObjectState, WorldState};
 use ::hand::model::{
@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::place::{primitive, thing};
-use super::{Task, Verdict, View, at_rest, empty_scene, norm, require, symmetric, whether};
+use super::{HOVER, Task, Verdict, View, at_rest, empty_scene, norm, require, symmetric, whether};
 use crate::catalogue::{Catalogue, Class};
 use crate::hand::{Body, HandError, Seen, Setting};
 use crate::world::{ClassPart, Motion, PartForm, front_motion, solids};
@@ -29,6 +29,10 @@ use crate::world::{ClassPart, Motion, PartForm, front_motion, solids};
 const FACE: f32 = -0.3;
 /// A handle's radius and half its length, and how far the middle of an upright one stands off its front, in meters.
 const BAR: [f32; 3] = [0.012, 0.045, 0.075];
+/// An upright bar is gripped this far above its middle, in meters: else its top meets the palm before the fingers are down.
+const ABOVE: f32 = 0.02;
+/// From where one comes to a closed handle, in the class frame.
+const OUTWARD: [f32; 3] = [1.0, 0.0, 0.0];
 /// Share of a piece's mass that its front has.
 const FRONT_MASS: f64 = 0.15;
 /// What holds a piece in its place: kilograms, and newtons per meter a second.
@@ -38,8 +42,6 @@ const KNOB: f32 = 0.042;
 /// Bits of contact: what is to be touched, and what moves of it, which passes through the body that it closes.
 const FURNITURE: u32 = 2;
 const LEAF: u32 = 4;
-/// Above a handle, the gripper has come to it from elsewhere, in meters.
-const HOVER: f32 = 0.13;
 /// A thing is lifted this far while it is carried, and goes nowhere else where this much is missing to that, in meters.
 const LIFT: [f32; 2] = [0.06, 0.035];
 /// A thing's way counts as this long, in meters.
@@ -93,6 +95,8 @@ pub struct Chores {
     pub chore: Vec<Chore>,
     /// So many of the chores, drawn in an order drawn; left out, all as they are listed.
     pub draw: Option<usize>,
+    /// Chores that are not drawn together, in whatever order: what is kept for another task.
+    pub never: Vec<Vec<String>>,
     /// Where the gripper starts, in meters in the world; left out, before the first chore's handle.
     pub home_m: Option<[f32; 3]>,
     /// How far from there it starts at most, along each axis, in meters.
@@ -180,6 +184,7 @@ impl Default for Chores {
                 to: [0.6, 0.8],
             }],
             draw: None,
+            never: Vec::new(),
             home_m: None,
             start_m: 0.05,
             travel_m: None,
@@ -195,12 +200,10 @@ struct Part {
     /// As [`Chore::what`] says it.
     name: String,
     motion: Motion,
-    /// The middle of its handle where nothing is open, in the class frame, meters.
+    /// Where its handle is gripped where nothing is open, in the class frame, meters.
     handle: [f32; 3],
     /// Whether the handle is upright; else it sticks out along x.
     upright: bool,
-    /// Where one comes from to grip it, in the class frame.
-    normal: [f32; 3],
     /// The class frame in the world.
     stands: [f32; 3],
     /// Which of an observation's `hinge_angles` are the piece's place aside, and its own.
@@ -250,7 +253,7 @@ impl Part {
         [0, 1, 2].map(|i| v[i] * cos + cross[i] * sin + axis[i] * dot * (1.0 - cos))
     }
 
-    /// The middle of its handle in the world, in meters, where the piece stands `aside`. `share` of the way.
+    /// Where its handle is gripped in the world, in meters, where the piece stands `aside`. `share` of the way.
     fn handle_at(&self, aside: f32, share: f32) -> [f32; 3] {
         let moved = match self.motion {
             Motion::Slide { by } => [0, 1, 2].map(|i| self.handle[i] + share * by[i]),
@@ -292,7 +295,7 @@ fn parts_of(class: &Class, stands: [f32; 3], aside: usize) -> Vec<Part> {
             Motion::Hinge { .. } => [face + BAR[2], leaf[0][1] + 0.06, middle(2)],
             Motion::Slide { .. } => [face + BAR[2], 0.0, middle(2)],
         };
-        (class.name.clone(), motion, handle, upright, [1.0, 0.0, 0.0])
+        (class.name.clone(), motion, handle, upright)
     });
     let controls = CONTROLS.iter().filter(|row| row.0 == class.name);
     let controls = controls.map(|(class, name, control, [y, z])| {
@@ -326,17 +329,16 @@ fn parts_of(class: &Class, stands: [f32; 3], aside: usize) -> Vec<Part> {
         };
         let name = format!("{class}: {name}");
         let upright = *control == Control::Button;
-        (name, motion, handle, upright, [1.0, 0.0, 0.0])
+        (name, motion, handle, upright)
     });
     let moving = front.into_iter().chain(controls).enumerate();
-    let part = |(i, (name, motion, handle, upright, normal))| Part {
+    let part = |(i, (name, motion, handle, upright))| Part {
         front: name == class.name,
         hinges: [aside, aside + 1 + i],
         name,
         motion,
         handle,
         upright,
-        normal,
         stands,
     };
     moving.map(part).collect()
@@ -371,6 +373,8 @@ pub struct Housework {
     parts: Vec<Part>,
     /// What each chore is about.
     about: Vec<About>,
+    /// [`Chores::never`] by their numbers, in order.
+    never: BTreeSet<Vec<usize>>,
     travel: f32,
     home: [f32; 3],
 }
@@ -407,7 +411,7 @@ impl Housework {
             class.map_or(About::Nothing, |class| {
                 let half = 0.5 * class.size[2];
                 About::Thing {
-                    handle: half + BAR[1] + BAR[0],
+                    handle: half + BAR[1] + BAR[0] + ABOVE,
                     bottom: half,
                 }
             })
@@ -424,7 +428,7 @@ impl Housework {
                     Some([
                         part.handle_at(0.0, from),
                         part.handle_at(0.0, to),
-                        part.turned(part.normal, from),
+                        part.turned(OUTWARD, from),
                     ])
                 }
                 About::Thing { handle, bottom } => {
@@ -435,6 +439,12 @@ impl Housework {
                 About::Nothing => None,
             })
             .collect();
+        let number = |what: &String| chores.chore.iter().position(|chore| chore.what == *what);
+        let numbers = |names: &Vec<String>| {
+            let numbers: BTreeSet<usize> = names.iter().filter_map(number).collect();
+            numbers.into_iter().collect()
+        };
+        let never = chores.never.iter().map(numbers).collect();
         let heights = places.iter().flat_map(|[from, to, _]| [from[2], to[2]]);
         let highest = heights.fold(0.0, f32::max);
         let before = places.first().map_or([0.0, 0.0, 1.0], |[from, _, normal]| {
@@ -446,6 +456,7 @@ impl Housework {
             home: chores.home_m.unwrap_or(before),
             parts,
             about,
+            never,
             chores,
         }
     }
@@ -495,6 +506,25 @@ impl Housework {
         if let Some(n) = chores.draw.filter(|n| !(1..=self.about.len()).contains(n)) {
             let expected = "from 1 to the number of chores";
             return wrong("draw", n.to_string(), expected);
+        }
+        let known = |what: &&String| chores.chore.iter().any(|chore| chore.what == **what);
+        let mut names = chores.never.iter().flatten();
+        if let Some(name) = names.find(|name| !known(name)) {
+            return wrong(
+                "never",
+                format!("\"{name}\""),
+                "lists of what chores are about",
+            );
+        }
+        let wanted = self.n_wanted();
+        let barred = self
+            .never
+            .iter()
+            .filter(|list| list.len() == wanted)
+            .count();
+        if chores.draw.is_some() && barred >= binomial(self.about.len(), wanted) {
+            let expected = "some chores to be left that can be drawn together";
+            return wrong("never", format!("all choices of {wanted}"), expected);
         }
         Ok(())
     }
@@ -658,9 +688,16 @@ impl Task for Housework {
         let mut order: Vec<usize> = (0..self.about.len()).collect();
         let wanted = self.n_wanted();
         if chores.draw.is_some() {
-            for i in 0..wanted {
-                let j = i + (rng.random::<u32>() as usize) % (order.len() - i);
-                order.swap(i, j);
+            loop {
+                for i in 0..wanted {
+                    let j = i + (rng.random::<u32>() as usize) % (order.len() - i);
+                    order.swap(i, j);
+                }
+                let mut drawn = order[..wanted].to_vec();
+                drawn.sort_unstable();
+                if !self.never.contains(&drawn) {
+                    break;
+                }
             }
         }
         for (to, chore) in target[self.about.len()..].iter_mut().zip(order) {
@@ -729,6 +766,11 @@ impl Task for Housework {
         }
     }
 
+    fn parts(&self, seen: &Seen<'_>) -> Option<[usize; 2]> {
+        let wanted = self.n_wanted();
+        (wanted > 1).then(|| [wanted, self.current(seen).1])
+    }
+
     /// Where the handle of what is to be done now shall be.
     fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
         let chore = self.current(seen).0?;
@@ -749,6 +791,8 @@ impl Task for Housework {
                 from: [1.9, -0.3, 1.9],
                 to: [-0.35, 0.05, 0.8],
                 fovy: 0.95,
+                // On the stove and the cabinet.
+                ground: 0.92,
             };
         }
         let [x, y, z] = self.home;
@@ -756,8 +800,14 @@ impl Task for Housework {
             from: [x + 0.85, y - 0.55, z + 0.45],
             to: [x - 0.1, y + 0.05, z - 0.12],
             fovy: 0.8,
+            ground: z - 0.22,
         }
     }
+}
+
+/// How many choices of `k` of `n` there are.
+fn binomial(n: usize, k: usize) -> usize {
+    (0..k).fold(1, |product, i| product.saturating_mul(n - i) / (i + 1))
 }
 
 /// A thing of a class with an upright bar on its top.
@@ -884,7 +934,10 @@ fn add_piece(model: &mut Model, class: &Class, stands: [f32; 3], number: usize) 
             let s = std::f64::consts::FRAC_1_SQRT_2;
             [s, 0.0, s, 0.0]
         };
-        let at = [0, 1, 2].map(|i| f64::from(part.handle[i]) - f64::from(origin[i]));
+        let mut at = [0, 1, 2].map(|i| f64::from(part.handle[i]) - f64::from(origin[i]));
+        if part.upright {
+            at[2] -= f64::from(ABOVE);
+        }
         let mut bar = shape(&body, ShapeKind::Capsule, &[radius, half], at, quat, LEAF);
         if let Some(contact) = &mut bar.contact {
             contact.friction = [1.5, 0.01, 0.0001];

@@ -47,6 +47,9 @@ pub use reorient::{Reorient, ReorientWeights};
 
 use super::{Body, HandError, Seen, Setting};
 
+/// Above a thing or a handle, a gripper has come to it from elsewhere, in meters.
+pub const HOVER: f32 = 0.13;
+
 /// What is wanted of a hand. The fields of a task are its configuration; they are public, `Default` has the usual ones.
 pub trait Task: Debug + Send + Sync {
     /// Its name: `hand/pose`.
@@ -94,6 +97,11 @@ pub trait Task: Debug + Send + Sync {
     /// The weighted terms of the reward, in the order of [`Task::terms`], and what became of the episode.
     fn judge(&self, seen: &Seen<'_>, terms: &mut [f32]) -> Verdict;
 
+    /// Of what is wanted one after the other: how many there are, and how many are left now. `None` where one thing is wanted.
+    fn parts(&self, _: &Seen<'_>) -> Option<[usize; 2]> {
+        None
+    }
+
     /// Where something shall be, to be marked in pictures, in meters in the world; `None` for a task without such a place.
     fn mark(&self, _: &Seen<'_>) -> Option<[f32; 3]> {
         None
@@ -105,17 +113,20 @@ pub trait Task: Debug + Send + Sync {
             from: [0.45, -1.0, 1.85],
             to: [-0.2, -0.4, 1.4],
             fovy: 0.5,
+            ground: 1.3,
         }
     }
 }
 
-/// Where a camera stands and looks, in meters in the world, and how much it sees from top to bottom, in radians.
+/// Where a camera stands and looks, in meters in the world, how much it sees from top to bottom, in radians, and how high what
+/// lies around would lie, in meters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[expect(missing_docs, reason = "described above")]
 pub struct View {
     pub from: [f32; 3],
     pub to: [f32; 3],
     pub fovy: f32,
+    pub ground: f32,
 }
 
 /// What became of an episode.
@@ -196,6 +207,9 @@ impl Task for Box<dyn Task> {
     }
     fn judge(&self, seen: &Seen<'_>, terms: &mut [f32]) -> Verdict {
         (**self).judge(seen, terms)
+    }
+    fn parts(&self, seen: &Seen<'_>) -> Option<[usize; 2]> {
+        (**self).parts(seen)
     }
     fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
         (**self).mark(seen)

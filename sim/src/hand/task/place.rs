@@ -187,6 +187,7 @@ impl Task for Place {
             from: [0.6, -0.4, *TOP + 0.55],
             to: [0.0, 0.0, *TOP + 0.13],
             fovy: 0.55,
+            ground: *TOP,
         }
     }
 }

@@ -119,6 +119,7 @@ impl Task for Point {
             from: [0.0, 0.0, 1.2],
             to: [0.0; 3],
             fovy: 0.65,
+            ground: -0.04,
         }
     }
 }
