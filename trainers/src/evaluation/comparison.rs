@@ -131,6 +131,9 @@ pub struct Comparison {
     pub rows: Vec<Row>,
 }
 
+/// Bytes of pictures that are kept in memory: more are drawn again whenever they are wanted.
+const KEPT: usize = 4 << 30;
+
 /// Seeds of finetuning at most.
 pub const MOST_SEEDS: u64 = 1000;
 
@@ -446,7 +449,7 @@ impl<'a> Study<'a> {
         seed: u64,
         episodes: u64,
     ) -> Result<Corpus, RecipeError> {
-        let corpus = suites::collect(self.suite, tasks, seed, episodes, self.view);
+        let corpus = suites::collect(self.suite, tasks, seed, episodes, self.view, KEPT);
         corpus.map_err(RecipeError::Failed)
     }
 

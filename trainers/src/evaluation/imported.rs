@@ -59,7 +59,14 @@ pub fn frames(suite: &Suite, pictures: &Pictures) -> Result<Frames, RecipeError>
         samples: suites::SAMPLES,
     };
     let collect = |seed, episodes| {
-        let corpus = suites::collect(suite, &suite.pretraining(), seed, episodes, view);
+        let corpus = suites::collect(
+            suite,
+            &suite.pretraining(),
+            seed,
+            episodes,
+            view,
+            usize::MAX,
+        );
         corpus.map_err(RecipeError::Failed)
     };
     Ok(Frames {

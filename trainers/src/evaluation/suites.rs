@@ -45,7 +45,8 @@ pub struct View {
     pub context: Context,
 }
 
-/// Demonstrations that succeed and repeat themselves, as pictures: `episodes` of them, shared evenly by the tasks.
+/// Demonstrations that succeed and repeat themselves, as pictures: `episodes` of them, shared evenly by the tasks. All pictures are
+/// kept in memory if they have at most `keep` bytes; if they have more, each is drawn whenever it is wanted, which changes nothing.
 ///
 /// # Errors
 /// In words, when an episode cannot be made or fewer than half of them are good.
@@ -55,8 +56,9 @@ pub fn collect(
     seed: u64,
     episodes: u64,
     view: View,
+    keep: usize,
 ) -> Result<Corpus, String> {
-    let mut frames = Frames::default();
+    let mut frames = Frames::new(keep);
     let (mut kept, mut thrown) = (0, 0);
     let n = tasks.len() as u64;
     for (i, task) in tasks.iter().enumerate() {
@@ -64,7 +66,7 @@ pub fn collect(
         let scenario = task.scenario().map_err(|error| error.to_string())?;
         let demonstrator = Demonstrator::new(scenario, seed);
         let mut demonstrator = demonstrator.map_err(|error| error.to_string())?;
-        let mut eye = Eye::new(suite, demonstrator.env(), view);
+        frames.eyes.push(Eye::new(suite, demonstrator.env(), view));
         let mut good = 0;
         while good < share {
             let tried = demonstrator.tried();
@@ -77,7 +79,7 @@ pub fn collect(
             }
             let made = demonstrator.attempt((share - good).min(64));
             for episode in &made.map_err(|error| error.to_string())? {
-                frames.add(&mut eye, episode, &Appearance::default())?;
+                frames.add(episode, Appearance::default())?;
                 good += 1;
             }
         }
@@ -158,34 +160,69 @@ impl Eye {
 }
 
 /// Arrays of [`Transitions`] that episodes are added to.
-#[derive(Default)]
 struct Frames {
-    pixels: Vec<u8>,
+    /// Those who see; the last one sees what is added.
+    eyes: Vec<Eye>,
+    /// As long as they are kept.
+    pixels: Option<Vec<u8>>,
+    /// Bytes of pixels that are kept at most.
+    keep: usize,
+    episodes: Vec<Shown>,
+    /// Observations of all frames, one after the other.
+    seen: Vec<f32>,
     actions: Vec<f32>,
     states: Vec<f32>,
+    /// Where episodes begin, and the last one ends, in frames.
     offsets: Vec<usize>,
     sizes: [usize; 2],
 }
 
+/// How an episode is seen.
+struct Shown {
+    /// Number of the eye.
+    eye: usize,
+    appearance: Appearance,
+    /// Where its observations begin, and how long each is.
+    at: usize,
+    size: usize,
+}
+
 impl Frames {
-    fn add(
-        &mut self,
-        eye: &mut Eye,
-        episode: &Episode,
-        appearance: &Appearance,
-    ) -> Result<(), String> {
-        let picture = eye.usual.width * eye.usual.height * 3;
+    fn new(keep: usize) -> Self {
+        Self {
+            eyes: Vec::new(),
+            pixels: Some(Vec::new()),
+            keep,
+            episodes: Vec::new(),
+            seen: Vec::new(),
+            actions: Vec::new(),
+            states: Vec::new(),
+            offsets: vec![0],
+            sizes: [0; 2],
+        }
+    }
+
+    fn add(&mut self, episode: &Episode, appearance: Appearance) -> Result<(), String> {
+        let number = self.eyes.len().saturating_sub(1);
+        let Some(eye) = self.eyes.last_mut() else {
+            return Err("nobody sees the episode".to_owned());
+        };
+        let mut rgb = vec![0; eye.usual.width * eye.usual.height * 3];
         let after = episode.steps.iter().map(|step| &step.observation);
         let observations = std::iter::once(&episode.first).chain(after);
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
-        }
-        let mut list = Vec::new();
+        let (at, mut list) = (self.seen.len(), Vec::new());
         for (t, observation) in observations.enumerate() {
             eye.layout.list(observation, &mut list);
-            let at = self.pixels.len();
-            self.pixels.resize(at + picture, 0);
-            eye.see(&list, appearance, &mut self.pixels[at..])?;
+            // Whoever draws it again meets no error.
+            eye.see(&list, &appearance, &mut rgb)?;
+            self.seen.extend_from_slice(&list);
+            self.pixels = self
+                .pixels
+                .take()
+                .filter(|p| p.len() + rgb.len() <= self.keep);
+            if let Some(pixels) = &mut self.pixels {
+                pixels.extend_from_slice(&rgb);
+            }
             let state = eye.state(&list);
             self.sizes = [eye.bounds.len(), state.len()];
             self.states.extend(state);
@@ -202,17 +239,37 @@ impl Frames {
             }
         }
         self.offsets.push(self.states.len() / self.sizes[1].max(1));
+        self.episodes.push(Shown {
+            eye: number,
+            appearance,
+            at,
+            size: list.len(),
+        });
         Ok(())
     }
 
     fn finish(self, size: usize) -> Result<Transitions<'static>, TransitionsError> {
         let [action_size, state_size] = self.sizes;
-        Transitions::new(
-            Observations::Images {
-                pixels: Cow::Owned(self.pixels),
-                height: size,
-                width: size,
+        let (height, width) = (size, size);
+        let observations = match self.pixels {
+            Some(pixels) => Observations::Images {
+                pixels: Cow::Owned(pixels),
+                height,
+                width,
             },
+            None => Observations::Drawn {
+                source: Arc::new(Drawn {
+                    eyes: self.eyes.into_iter().map(Mutex::new).collect(),
+                    episodes: self.episodes,
+                    seen: self.seen,
+                    offsets: self.offsets.clone(),
+                }),
+                height,
+                width,
+            },
+        };
+        Transitions::new(
+            observations,
             Cow::Owned(self.actions),
             action_size,
             Cow::Owned(self.states),
@@ -347,8 +404,7 @@ impl Worlds for SuiteWorlds {
 }
 
 /// Recorded demonstrations of a scenario of the suite as pictures, from its first camera and in the appearance of each episode,
-/// where it has some; those that failed are left out and counted. With `keep`
-/// the pictures are kept in memory, else each is drawn whenever it is wanted.
+/// where it has some; those that failed are left out and counted. `keep` as in [`collect`].
 ///
 /// # Errors
 /// In words, when the scenario cannot be made, an episode has other observations or cannot be drawn, or none succeeded.
@@ -357,59 +413,28 @@ pub fn draw(
     scenario: &HandScenario,
     demonstrations: &[Episode],
     view: View,
-    keep: bool,
+    keep: usize,
 ) -> Result<Corpus, String> {
     let env = scenario.env(1, None).map_err(|error| error.to_string())?;
-    let mut eye = Eye::new(suite, &env, view);
-    eye.own = scenario.hand_task.camera.first().cloned();
-    let mut frames = Frames::default();
-    let (mut episodes, mut seen, mut list) = (0, Vec::new(), Vec::new());
-    let mut appearances = Vec::new();
+    let mut frames = Frames::new(keep);
+    frames.eyes.push(Eye {
+        own: scenario.hand_task.camera.first().cloned(),
+        ..Eye::new(suite, &env, view)
+    });
     for episode in demonstrations.iter().filter(|episode| episode.success) {
         let header = &episode.header;
-        let appearance = scenario.appearance(&env, header.seed, header.index);
-        frames.add(&mut eye, episode, &appearance)?;
-        appearances.push(appearance);
-        episodes += 1;
-        if !keep {
-            frames.pixels.clear();
-            let after = episode.steps.iter().map(|step| &step.observation);
-            for observation in std::iter::once(&episode.first).chain(after) {
-                eye.layout.list(observation, &mut list);
-                seen.extend_from_slice(&list);
-            }
-        }
+        frames.add(
+            episode,
+            scenario.appearance(&env, header.seed, header.index),
+        )?;
     }
+    let episodes = frames.episodes.len() as u64;
     let thrown = demonstrations.len() as u64 - episodes;
     if episodes == 0 {
         return Err(format!("none of {thrown} demonstrations succeeds"));
     }
-    let transitions = if keep {
-        frames.finish(view.size)
-    } else {
-        let [action_size, state_size] = frames.sizes;
-        let source = Drawn {
-            eye: Mutex::new(eye),
-            size: list.len(),
-            seen,
-            appearances,
-            offsets: frames.offsets.clone(),
-        };
-        Transitions::new(
-            Observations::Drawn {
-                source: Arc::new(source),
-                height: view.size,
-                width: view.size,
-            },
-            Cow::Owned(frames.actions),
-            action_size,
-            Cow::Owned(frames.states),
-            state_size,
-            frames.offsets,
-        )
-    };
     Ok(Corpus {
-        transitions: transitions.map_err(|e| e.to_string())?,
+        transitions: frames.finish(view.size).map_err(|e| e.to_string())?,
         episodes,
         thrown,
     })
@@ -417,30 +442,27 @@ pub fn draw(
 
 /// Frames of recorded observations, each of which was drawn once without an error.
 struct Drawn {
-    eye: Mutex<Eye>,
-    /// Observations `(frames, size)`.
+    eyes: Vec<Mutex<Eye>>,
+    episodes: Vec<Shown>,
     seen: Vec<f32>,
-    size: usize,
-    /// Of each episode.
-    appearances: Vec<Appearance>,
-    /// Where episodes begin, and the last one ends.
     offsets: Vec<usize>,
 }
 
 impl FrameSource for Drawn {
     fn frames(&self) -> usize {
-        self.seen.len() / self.size.max(1)
+        self.offsets.last().copied().unwrap_or(0)
     }
 
     fn draw(&self, frame: usize, rgb: &mut [u8]) {
-        let observation = &self.seen[frame * self.size..][..self.size];
+        let number = self.offsets.partition_point(|start| *start <= frame) - 1;
+        let shown = &self.episodes[number];
+        let at = shown.at + (frame - self.offsets[number]) * shown.size;
+        let observation = &self.seen[at..][..shown.size];
         // What a thread that panicked left in the eye is overwritten by the next scene.
-        let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
-        let episode = self.offsets.partition_point(|start| *start <= frame) - 1;
-        if eye
-            .see(observation, &self.appearances[episode], rgb)
-            .is_err()
-        {
+        let mut eye = self.eyes[shown.eye]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if eye.see(observation, &shown.appearance, rgb).is_err() {
             rgb.fill(0);
         }
     }

@@ -234,7 +234,10 @@ fn read(config: &Config, encoder: &EncoderConfig, tell: bool) -> Result<Corpus, 
         &scenario,
         &episodes,
         view,
-        config.frames == FramesFrom::Memory,
+        match config.frames {
+            FramesFrom::Memory => usize::MAX,
+            FramesFrom::Drawn | FramesFrom::Mapped => 0,
+        },
     )
     .map_err(input)?;
     if tell {

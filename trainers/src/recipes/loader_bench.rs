@@ -57,7 +57,7 @@ pub fn run(folder: &Path, print: bool) -> Result<Figures, RecipeError> {
         context: Context::Latent,
         samples: 1,
     };
-    let drawn = draw(suite, &scenario()?, &episodes, view, false).map_err(failed)?;
+    let drawn = draw(suite, &scenario()?, &episodes, view, 0).map_err(failed)?;
     let drawn = drawn.transitions;
     let Observations::Drawn { source, .. } = drawn.observations() else {
         return Err(failed("expected frames to draw".to_owned()));

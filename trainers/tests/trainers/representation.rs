@@ -380,7 +380,8 @@ fn encoders_for_pytorch() {
         samples: 1,
     };
     let tasks = suite.pretraining();
-    let collect = |seed, episodes| collect(suite, &tasks, seed, episodes, view).unwrap();
+    let collect =
+        |seed, episodes| collect(suite, &tasks, seed, episodes, view, usize::MAX).unwrap();
     let config = Config {
         steps: 150,
         batch: 64,

@@ -22,7 +22,7 @@ fn pixels(observations: &Observations<'_>) -> Vec<u8> {
 }
 
 fn corpus(suite: &Suite, tasks: &[SuiteTask], context: Context) -> Corpus {
-    collect(suite, tasks, 3, 6, View { context, ..VIEW }).unwrap()
+    collect(suite, tasks, 3, 6, View { context, ..VIEW }, usize::MAX).unwrap()
 }
 
 #[test]
@@ -41,6 +41,19 @@ fn demonstrations_become_pictures_actions_and_truth() {
         // The same once more; and nothing but the marker changes where the goal is seen.
         let again = corpus(suite, &tasks, Context::Latent);
         assert!(pixels(again.transitions.observations()) == rgb);
+        // Or drawn whenever they are wanted.
+        let drawn = collect(suite, &tasks, 3, 6, VIEW, rgb.len() - 1)
+            .unwrap()
+            .transitions;
+        let Observations::Drawn { source, .. } = drawn.observations() else {
+            panic!("more bytes than are kept");
+        };
+        assert_eq!(source.frames(), t.frames());
+        let mut picture = vec![0; 48 * 48 * 3];
+        for at in 0..t.frames() {
+            source.draw(at, &mut picture);
+            assert!(picture == frame(at), "{} {at}", suite.name);
+        }
         let marked = corpus(suite, &tasks, Context::Visible);
         assert_eq!(marked.transitions.states(), t.states());
         let other = pixels(marked.transitions.observations());
@@ -221,7 +234,7 @@ fn sheet() {
                 context,
                 samples: SAMPLES,
             };
-            let made = collect(suite, &suite.pretraining()[..1], 3, 1, view).unwrap();
+            let made = collect(suite, &suite.pretraining()[..1], 3, 1, view, usize::MAX).unwrap();
             let rgb = pixels(made.transitions.observations());
             let frames = made.transitions.frames();
             let mut row = vec![0; columns * size * size * 3];
@@ -264,7 +277,15 @@ fn features_made_elsewhere_are_measured() {
                 samples: SAMPLES,
                 ..VIEW
             };
-            let corpus = collect(suite, &suite.pretraining(), *seed, *episodes, view).unwrap();
+            let corpus = collect(
+                suite,
+                &suite.pretraining(),
+                *seed,
+                *episodes,
+                view,
+                usize::MAX,
+            )
+            .unwrap();
             corpus.transitions.states().to_vec()
         })
         .collect();
