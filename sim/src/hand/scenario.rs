@@ -400,6 +400,21 @@ mod tests {
         }
     }
 
+    /// What is seen of a world, 48 pixels wide.
+    fn picture(env: &HandEnv, appearance: &Appearance) -> Vec<u8> {
+        let mut scene = camera::Scene::default();
+        let seen = env.layout().seen(env.observations());
+        Sight::of(env).draw(&seen, Context::Latent, appearance, &mut scene);
+        let camera = appearance.moved(&crate::hand::sight::usual_camera(&**env.task(), 48));
+        let mut rgb = vec![0; 48 * 48 * 3];
+        let into = camera::Pictures {
+            rgb: Some(&mut rgb),
+            ..camera::Pictures::default()
+        };
+        camera::Renderer::new().draw(&scene, &camera, into).unwrap();
+        rgb
+    }
+
     /// Pictures differ from episode to episode and come out the same again; what happens does not change.
     #[test]
     fn appearance_changes_pictures_alone() {
@@ -411,21 +426,6 @@ mod tests {
         for env in &mut envs {
             env.reset_lane(0, 3, 1).unwrap();
         }
-        let mut renderer = camera::Renderer::new();
-        let mut scene = camera::Scene::default();
-        let mut picture = |env: &HandEnv, appearance: &Appearance| {
-            let sight = Sight::of(env);
-            let seen = env.layout().seen(env.observations());
-            sight.draw(&seen, Context::Latent, appearance, &mut scene);
-            let camera = appearance.moved(&crate::hand::sight::usual_camera(&**env.task(), 48));
-            let mut rgb = vec![0; 48 * 48 * 3];
-            let into = camera::Pictures {
-                rgb: Some(&mut rgb),
-                ..camera::Pictures::default()
-            };
-            renderer.draw(&scene, &camera, into).unwrap();
-            rgb
-        };
         let [first, other] = [1, 2].map(|index| all.appearance(&envs[1], 3, index));
         assert_eq!(first, all.appearance(&envs[1], 3, 1));
         assert!(first.say().contains("a television"), "{}", first.say());
@@ -445,31 +445,16 @@ mod tests {
     /// Light, textures and what lies around are to be seen in every suite.
     #[test]
     fn suites_look_otherwise() {
-        let mut renderer = camera::Renderer::new();
-        let mut scene = camera::Scene::default();
         for suite in &crate::hand::suites::SUITES {
             let scenario = suite.pretraining()[0].scenario().unwrap();
             let mut env = scenario.env(1, None).unwrap();
             env.reset_lane(0, 1, 0).unwrap();
             let view = env.task().view();
-            let sight = Sight::of(&env);
-            let mut picture = |appearance: &Appearance| {
-                let seen = env.layout().seen(env.observations());
-                sight.draw(&seen, Context::Latent, appearance, &mut scene);
-                let mut rgb = vec![0; 48 * 48 * 3];
-                let into = camera::Pictures {
-                    rgb: Some(&mut rgb),
-                    ..camera::Pictures::default()
-                };
-                let camera = crate::hand::sight::usual_camera(&**env.task(), 48);
-                renderer.draw(&scene, &camera, into).unwrap();
-                rgb
-            };
-            let usual = picture(&Appearance::default());
+            let usual = picture(&env, &Appearance::default());
             for (look, ranges) in crate::hand::appearance::presets() {
                 let changed = |index: u64| {
                     let mut rng = episode_rng(1, suite.name, index, "appearance");
-                    let other = picture(&ranges.draw(&view, &mut rng));
+                    let other = picture(&env, &ranges.draw(&view, &mut rng));
                     let pixels = usual.chunks(3).zip(other.chunks(3));
                     pixels.filter(|(a, b)| a != b).count()
                 };

@@ -69,7 +69,8 @@ pub struct Plan {
 impl Plan {
     /// What a seed of finetuning draws from: others with another [`Self::seed`].
     fn own_seed(&self, seed: u64) -> u64 {
-        self.seed.wrapping_sub(1).wrapping_mul(MOST_SEEDS) + seed
+        let others = self.seed.wrapping_sub(1).wrapping_mul(MOST_SEEDS);
+        others.wrapping_add(seed)
     }
 
     /// Whether policies of so many demonstrations are rolled out under other appearances too.
@@ -228,7 +229,8 @@ pub fn compare(
         if held_out.get().is_none() {
             let tasks = suite.pretraining();
             let episodes = HELD_OUT.max(tasks.len() as u64);
-            let _set = held_out.set(study.collect(&tasks, plan.seed + 1_000_003, episodes)?);
+            let _set =
+                held_out.set(study.collect(&tasks, plan.seed.wrapping_add(1_000_003), episodes)?);
         }
         let Some(held_out) = held_out.get() else {
             continue;
@@ -298,7 +300,9 @@ pub fn compare(
         let worlds = n.clamp(1, 256) as usize;
         let mut worlds =
             SuiteWorlds::new(suite, &scenario, study.view, worlds).map_err(RecipeError::Failed)?;
-        let rollouts: Vec<u64> = (0..n).map(|i| 1_000_000 * own + i).collect();
+        let rollouts: Vec<u64> = (0..n)
+            .map(|i| own.wrapping_mul(1_000_000).wrapping_add(i))
+            .collect();
         let mut few: Option<(u64, Corpus)> = None;
         for (demonstrations, m) in left {
             if stop.load(Ordering::Relaxed) {
@@ -306,7 +310,7 @@ pub fn compare(
             }
             if few.as_ref().is_none_or(|(made, _)| *made != demonstrations) {
                 let task = std::slice::from_ref(&task);
-                let made = study.collect(task, own + 1, demonstrations)?;
+                let made = study.collect(task, own.wrapping_add(1), demonstrations)?;
                 few = Some((demonstrations, made));
             }
             let Some((_, few)) = &few else { continue };
@@ -533,7 +537,7 @@ impl<'a> Study<'a> {
             _ => (self.plan.finetuning, 256),
         };
         PolicyConfig {
-            seed: self.plan.own_seed(seed) + 1,
+            seed: self.plan.own_seed(seed).wrapping_add(1),
             steps,
             batch,
             ..PolicyConfig::default()
@@ -917,8 +921,9 @@ fn six_digits(x: f64) -> f64 {
 }
 
 impl Comparison {
-    /// Whether the suite's tasks have parts that are done one after the other.
-    pub fn has_parts(&self) -> bool {
+    /// For which numbers of demonstrations it is told how many parts of a task were done: none where tasks have no parts that
+    /// are done one after the other.
+    pub fn parts(&self) -> &[u64] {
         let differ = |row: &Row| {
             let success = row.success.iter().map(|estimate| estimate.value);
             // six digits are kept
@@ -926,7 +931,11 @@ impl Comparison {
                 .zip(&row.progress)
                 .any(|(a, b)| (a - b).abs() > 1e-5)
         };
-        self.rows.iter().any(differ)
+        if self.rows.iter().any(differ) {
+            &self.plan.demonstrations
+        } else {
+            &[]
+        }
     }
 
     /// The table as text: a row for each method.
@@ -945,11 +954,7 @@ impl Comparison {
             .ok();
         }
         text.push_str("\n\n| method | episodes | state R² | RankMe |");
-        let parts: &[u64] = if self.has_parts() {
-            &plan.demonstrations
-        } else {
-            &[]
-        };
+        let parts = self.parts();
         for size in &plan.demonstrations {
             write!(text, " {size} demonstrations |").ok();
         }

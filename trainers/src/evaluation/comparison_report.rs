@@ -80,10 +80,7 @@ fn table(found: &Comparison) -> String {
             format_args!("<th>{size} demonstration{plural}</th>"),
         );
     }
-    let parts: &[u64] = match found.has_parts() {
-        true => &found.plan.demonstrations,
-        false => &[],
-    };
+    let parts = found.parts();
     for size in parts {
         push(&mut html, format_args!("<th>parts done, {size}</th>"));
     }

@@ -72,7 +72,7 @@ pub fn frames(suite: &Suite, pictures: &Pictures) -> Result<Frames, RecipeError>
     Ok(Frames {
         fit: collect(pictures.seed, pictures.episodes)?,
         held_out: collect(
-            pictures.seed + 1_000_003,
+            pictures.seed.wrapping_add(1_000_003),
             pictures
                 .episodes
                 .div_ceil(4)

@@ -125,7 +125,11 @@ fn a_comparison_measures_objectives_and_controls() {
         });
         found.map(|found| (found, said))
     };
-    let (plain, _) = compared(&plan).unwrap();
+    let (plain, said) = compared(&plan).unwrap();
+    assert!(
+        said.iter()
+            .any(|line| line.contains("pretraining: inverse_dynamics"))
+    );
     assert!(plain.rows.iter().all(|row| row.elsewhere.is_empty()));
     // Looks are added to what is finished.
     plan.looks = true;
@@ -206,6 +210,20 @@ fn a_comparison_measures_objectives_and_controls() {
         "{error}"
     );
     std::fs::write(&path, whole).unwrap();
+
+    // Any number is a seed.
+    for seed in [0, u64::MAX] {
+        let other = tempfile::tempdir().unwrap();
+        let plan = Plan {
+            objectives: Vec::new(),
+            demonstrations: vec![1],
+            rollouts: 1,
+            seed,
+            ..plan.clone()
+        };
+        let found = compare(&plan, suite, other.path(), &stop, &mut |_| {}).unwrap();
+        assert!(found.rows.iter().all(|row| row.success[0].n == 2));
+    }
 
     plan.objectives = vec!["magic".to_owned()];
     let error = compared(&plan).err().unwrap().to_string();
