@@ -290,8 +290,16 @@ fn kitchen(list: &[usize], draw: Option<usize>) -> SuiteTask {
     // Nobody is trained on what others are finetuned on, in whatever order.
     let kept = SEQUENCES.map(|list| list.map(|i| KITCHEN[i]));
     let draw = draw.map_or_else(String::new, |n| format!("draw = {n}\nnever = {kept:?}\n"));
+    // A camera that stands still sees all of it with 6 cm to a pixel of `small`; what goes along sees where the gripper is.
     let task = format!(
-        r#"[task.chores]
+        r#"[[camera]]
+name = "along"
+on = "palm"
+position = [0.85, -0.4, 0.5]
+look_at = [-0.25, 0.05, -0.12]
+fov_deg = 68.0
+
+[task.chores]
 piece = [
     {{ class = "kitchen drawer", at_m = [0.0, -0.85] }},
     {{ class = "stove", at_m = [0.0, -0.27] }},

@@ -131,6 +131,9 @@ struct Representation {
         default_value = "inverse_dynamics,behavior_cloning,explicit_forward,implicit_forward,static_contrastive,predictor_inverse"
     )]
     objectives: Vec<String>,
+    /// An encoder that `train` made, under a name of its own, as in mine=runs/encoder/encoder.safetensors; may be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    pretrained: Vec<String>,
     /// Episodes of the pretraining corpora, separated by commas; by default the suite's largest
     #[arg(long, value_delimiter = ',')]
     episodes: Option<Vec<u64>>,
@@ -365,10 +368,19 @@ fn features(arguments: &ImportedFeatures) -> Result<(), Failure> {
 
 fn representation(arguments: &Representation) -> Result<(), Failure> {
     let suite = suite_named(&arguments.suite)?;
+    let pretrained = arguments.pretrained.iter().map(|text| {
+        let (name, file) = text.split_once('=').ok_or_else(|| {
+            Failure::Input(anyhow!(
+                "--pretrained: expected NAME=FILE, as in mine=runs/encoder/encoder.safetensors, found `{text}`"
+            ))
+        })?;
+        Ok((name.to_owned(), PathBuf::from(file)))
+    });
     let plan = Plan {
         suite: suite.name.to_owned(),
         context: arguments.context.into(),
         objectives: arguments.objectives.clone(),
+        pretrained: pretrained.collect::<Result<_, Failure>>()?,
         episodes: arguments
             .episodes
             .clone()

@@ -21,7 +21,7 @@ use sim::hand::sight::Context;
 use sim::hand::suites::{Suite, SuiteTask};
 use tch::Device;
 
-use super::representation::linear_probe;
+use super::representation::{alpha_req, linear_probe, rank_me};
 use super::statistics::{Estimate, share};
 use super::suites::{self, Corpus, SuiteWorlds, View};
 use crate::nn::{EncoderConfig, FrozenEncoder, Precision};
@@ -43,6 +43,9 @@ pub struct Plan {
     pub samples: usize,
     /// Objectives, by name, and [`PREDICTOR`].
     pub objectives: Vec<String>,
+    /// Encoders that were pretrained elsewhere: a name of one's own, and a safetensors file as
+    /// [`FrozenEncoder::to_bytes`] writes it.
+    pub pretrained: Vec<(String, PathBuf)>,
     /// Episodes of the pretraining corpora.
     pub episodes: Vec<u64>,
     /// Numbers of demonstrations to finetune on.
@@ -84,14 +87,15 @@ impl Plan {
 pub struct Held {
     /// Coefficients of determination of a linear map to the ground truth, on episodes that nobody was trained on.
     pub probe: Vec<f64>,
-    /// Effective rank of the embeddings; 0 for an encoder that was not trained.
+    /// Effective rank of the embeddings: of the corpus at the end of pretraining; for an encoder that was not pretrained here, of
+    /// episodes that nobody was trained on.
     pub rank_me: f64,
-    /// Decay of their spectrum; 0 for an encoder that was not trained.
+    /// Decay of their spectrum.
     pub alpha_req: f64,
     /// Coefficients of determination of the actions that its heads tell for frames of the same episodes that have none,
     /// one for each number of an action; empty where they tell none.
     pub labels: Vec<f64>,
-    /// Seconds of pretraining.
+    /// Seconds of pretraining; 0 for an encoder that was not pretrained here.
     pub seconds: f64,
 }
 
@@ -105,9 +109,9 @@ impl Held {
 /// A method's figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// `inverse_dynamics`, …, or a control: `scratch`, `state`, `random`.
+    /// `inverse_dynamics`, …, one of [`Plan::pretrained`], or a control: `random`, `scratch`, `state`.
     pub method: String,
-    /// Episodes of its pretraining corpus; 0 for a control, which has none.
+    /// Episodes of its pretraining corpus; 0 for what was not pretrained here.
     pub episodes: u64,
     /// What its encoder holds; none where there is no frozen one.
     pub held: Option<Held>,
@@ -128,7 +132,7 @@ pub struct Comparison {
     pub plan: Plan,
     /// Of each pretraining corpus: episodes, frames, demonstrations that were thrown away because they failed.
     pub corpora: Vec<[u64; 3]>,
-    /// By corpus and method, objectives first; then the controls.
+    /// By corpus and method, objectives first; then what was pretrained elsewhere, and the controls.
     pub rows: Vec<Row>,
 }
 
@@ -144,6 +148,13 @@ const HELD_OUT: u64 = 50;
 /// The policy that predicts the next embedding and takes the action from pretrained inverse dynamics.
 pub const PREDICTOR: &str = "predictor_inverse";
 
+/// An encoder that was not trained.
+const RANDOM: &str = "random";
+/// An encoder trained with the policy.
+const SCRATCH: &str = "scratch";
+/// The ground truth.
+const STATE: &str = "state";
+
 /// A way to an embedding, or around one.
 #[derive(Clone, Debug)]
 enum Method {
@@ -151,8 +162,8 @@ enum Method {
     Pretrained(ObjectiveConfig, u64),
     /// [`PREDICTOR`], pretrained by inverse dynamics on so many episodes.
     Predictor(ObjectiveConfig, u64),
-    /// An encoder that was not trained.
-    Random,
+    /// [`Plan::pretrained`] elsewhere, by its name; or [`RANDOM`].
+    Given(String),
     /// An encoder trained with the policy.
     Scratch,
     /// The ground truth.
@@ -160,13 +171,13 @@ enum Method {
 }
 
 impl Method {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         match self {
             Self::Pretrained(objective, _) => objective.name(),
             Self::Predictor(..) => PREDICTOR,
-            Self::Random => "random",
-            Self::Scratch => "scratch",
-            Self::State => "state",
+            Self::Given(name) => name,
+            Self::Scratch => SCRATCH,
+            Self::State => STATE,
         }
     }
 
@@ -195,14 +206,14 @@ pub fn compare(
     let mut results = Results::open(&out.join("results.jsonl"), settings(plan, suite)?)?;
     let mut pace = Pace::new(study.left(&methods, &results));
     let held_out = OnceCell::new();
-    let random = FrozenEncoder::random(&study.config, Precision::Auto, plan.seed, study.device)?;
+    let given = study.given(&mut results)?;
     // What is left to do decides which encoders are needed; those of finished policies are not read again.
     let mut encoders: Vec<Option<Frozen>> = Vec::new();
     let mut corpus: Option<(u64, Corpus)> = None;
     for method in &methods {
         let size = match method {
             Method::Pretrained(_, episodes) | Method::Predictor(_, episodes) => *episodes,
-            Method::Random => plan.episodes.iter().copied().max().unwrap_or(1),
+            Method::Given(_) => plan.episodes.iter().copied().max().unwrap_or(1),
             Method::Scratch | Method::State => {
                 encoders.push(None);
                 continue;
@@ -257,15 +268,23 @@ pub fn compare(
                 (frozen, held)
             }
             _ => {
+                let Some((_, encoder)) = given.iter().find(|(name, _)| name == method.name())
+                else {
+                    continue;
+                };
+                let (z, size) = (
+                    encode(encoder, &held_out.transitions)?,
+                    encoder.config().embedding() as usize,
+                );
                 let held = Held {
-                    probe: probe(&random, corpus, held_out)?,
-                    rank_me: 0.0,
-                    alpha_req: 0.0,
+                    probe: probe(encoder, corpus, held_out)?,
+                    rank_me: six_digits(rank_me(&z, size)?),
+                    alpha_req: six_digits(alpha_req(&z, size)?),
                     labels: Vec::new(),
                     seconds: 0.0,
                 };
                 let frozen = Frozen {
-                    encoder: random.copy()?,
+                    encoder: encoder.copy()?,
                     heads: None,
                 };
                 (frozen, held)
@@ -443,8 +462,68 @@ impl<'a> Study<'a> {
                 });
             }
         }
-        methods.extend([Method::Random, Method::Scratch, Method::State]);
+        for (name, _) in &self.plan.pretrained {
+            let kept = [PREDICTOR, RANDOM, SCRATCH, STATE];
+            let taken = kept.contains(&&**name) || all.iter().any(|o| o.name() == name);
+            if taken || methods.iter().any(|method| method.name() == name) {
+                let text =
+                    format!("pretrained: expected a name of its own, found \"{name}\" again");
+                return Err(RecipeError::Input(text));
+            }
+            methods.push(Method::Given(name.clone()));
+        }
+        methods.extend([
+            Method::Given(RANDOM.to_owned()),
+            Method::Scratch,
+            Method::State,
+        ]);
         Ok(methods)
+    }
+
+    /// Encoders that are not pretrained here, by name. Results that there are under a name must be of the same file.
+    fn given(&self, results: &mut Results) -> Result<Vec<(String, FrozenEncoder)>, RecipeError> {
+        let read = |path: &Path| {
+            let wrong = |text: String| RecipeError::Input(format!("{}: {text}", path.display()));
+            let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+            let encoder = FrozenEncoder::load(path, Precision::Auto, self.device)?;
+            match encoder.config() {
+                EncoderConfig::Image(image) if image.size as usize == self.view.size => {}
+                EncoderConfig::Image(image) => {
+                    return Err(wrong(format!(
+                        "expected an encoder of pictures of {} pixels, as \"{}\" is, found {}",
+                        self.view.size, self.plan.encoder, image.size
+                    )));
+                }
+                EncoderConfig::Vector(_) => {
+                    return Err(wrong(
+                        "expected an encoder of pictures, found one of vectors".to_owned(),
+                    ));
+                }
+            }
+            Ok((encoder, blake3::hash(&bytes).to_hex().to_string()))
+        };
+        let mut given = Vec::new();
+        for (name, path) in &self.plan.pretrained {
+            let (encoder, digest) = read(path)?;
+            match results.given(name) {
+                Some(known) if known == digest => {}
+                Some(_) => {
+                    return Err(RecipeError::Input(format!(
+                        "{}: not the file whose results are there as \"{name}\"; choose another name",
+                        path.display()
+                    )));
+                }
+                None => results.add(Line::Given {
+                    method: name.clone(),
+                    digest,
+                })?,
+            }
+            given.push((name.clone(), encoder));
+        }
+        let (seed, device) = (self.plan.seed, self.device);
+        let random = FrozenEncoder::random(&self.config, Precision::Auto, seed, device)?;
+        given.push((RANDOM.to_owned(), random));
+        Ok(given)
     }
 
     fn collect(
@@ -666,6 +745,8 @@ enum Line {
         frames: u64,
         thrown: u64,
     },
+    /// The file of an encoder that was pretrained elsewhere.
+    Given { method: String, digest: String },
     /// An encoder.
     Held {
         method: String,
@@ -789,6 +870,13 @@ impl Results {
         })
     }
 
+    fn given(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Given { method, digest } if method == name => Some(digest.as_str()),
+            _ => None,
+        })
+    }
+
     fn held(&self, of: &Method) -> Option<&Held> {
         self.lines.iter().find_map(|line| match line {
             Line::Held {
@@ -890,7 +978,14 @@ fn settings(plan: &Plan, suite: &Suite) -> Result<BTreeMap<String, Value>, Recip
         .unwrap_or_default()
         .into_iter()
         .collect();
-    for list in ["objectives", "episodes", "demonstrations", "seeds", "looks"] {
+    for list in [
+        "objectives",
+        "pretrained",
+        "episodes",
+        "demonstrations",
+        "seeds",
+        "looks",
+    ] {
         map.remove(list);
     }
     let mut tasks = blake3::Hasher::new();

@@ -563,6 +563,7 @@ mod tests {
                 context: Context::Latent,
                 samples: 1,
                 objectives: vec!["a_b".to_owned()],
+                pretrained: Vec::new(),
                 episodes: vec![10, 1000],
                 demonstrations: vec![1, 2],
                 seeds: 2,

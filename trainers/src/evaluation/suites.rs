@@ -64,9 +64,10 @@ pub fn collect(
     for (i, task) in tasks.iter().enumerate() {
         let share = episodes / n + u64::from((i as u64) < episodes % n);
         let scenario = task.scenario().map_err(|error| error.to_string())?;
-        let demonstrator = Demonstrator::new(scenario, seed);
+        let demonstrator = Demonstrator::new(scenario.clone(), seed);
         let mut demonstrator = demonstrator.map_err(|error| error.to_string())?;
-        frames.eyes.push(Eye::new(suite, demonstrator.env(), view));
+        let eye = Eye::new(suite, &scenario, demonstrator.env(), view);
+        frames.eyes.push(eye);
         let mut good = 0;
         while good < share {
             let tried = demonstrator.tried();
@@ -100,7 +101,7 @@ struct Eye {
     suite: Suite,
     sight: Sight,
     usual: Camera,
-    /// The scenario's own camera, its pictures cut to squares of the view's size.
+    /// The scenario's first camera, its pictures cut to squares of the view's size.
     own: Option<CameraEntry>,
     context: Context,
     renderer: Renderer,
@@ -110,12 +111,12 @@ struct Eye {
 }
 
 impl Eye {
-    fn new(suite: &Suite, env: &HandEnv, view: View) -> Self {
+    fn new(suite: &Suite, scenario: &HandScenario, env: &HandEnv, view: View) -> Self {
         Self {
             suite: *suite,
             sight: Sight::of(env),
             usual: usual_camera(&**env.task(), view.size),
-            own: None,
+            own: scenario.hand_task.camera.first().cloned(),
             context: view.context,
             renderer: Renderer::new().supersampled(view.samples),
             scene: Scene::default(),
@@ -308,7 +309,7 @@ impl SuiteWorlds {
         let env = scenario.env(worlds, None);
         let env = env.map_err(|error| error.to_string())?;
         Ok(Self {
-            eye: Eye::new(suite, &env, view),
+            eye: Eye::new(suite, scenario, &env, view),
             horizon: env.task().max_steps() as usize,
             actions: vec![0.0; worlds * env.n_actions()],
             env,
@@ -417,10 +418,7 @@ pub fn draw(
 ) -> Result<Corpus, String> {
     let env = scenario.env(1, None).map_err(|error| error.to_string())?;
     let mut frames = Frames::new(keep);
-    frames.eyes.push(Eye {
-        own: scenario.hand_task.camera.first().cloned(),
-        ..Eye::new(suite, &env, view)
-    });
+    frames.eyes.push(Eye::new(suite, scenario, &env, view));
     for episode in demonstrations.iter().filter(|episode| episode.success) {
         let header = &episode.header;
         frames.add(

@@ -3,7 +3,7 @@
 use dataset::transitions::{Buffer, Observations};
 use sim::hand::sight::Context;
 use sim::hand::suites::{SUITES, Suite, SuiteTask, suite};
-use trainers::evaluation::comparison::{Comparison, Plan, compare};
+use trainers::evaluation::comparison::{Comparison, Plan, Row, compare};
 use trainers::evaluation::imported::{Pictures, frames, measure};
 use trainers::evaluation::suites::{Corpus, SAMPLES, SuiteWorlds, View, collect};
 use trainers::recipes::representation::{PolicyConfig, Worlds as _};
@@ -106,6 +106,7 @@ fn a_comparison_measures_objectives_and_controls() {
         objectives: ["inverse_dynamics", "behavior_cloning", "predictor_inverse"]
             .map(str::to_owned)
             .to_vec(),
+        pretrained: Vec::new(),
         episodes: vec![6],
         demonstrations: vec![1, 2],
         seeds: 2,
@@ -210,6 +211,39 @@ fn a_comparison_measures_objectives_and_controls() {
         "{error}"
     );
     std::fs::write(&path, whole).unwrap();
+
+    // An encoder pretrained here, given as one from elsewhere, is the same encoder: a policy on it does the same.
+    let encoder = |name: &str| {
+        folder
+            .path()
+            .join(format!("pretraining/6/{name}/encoder.safetensors"))
+    };
+    plan.pretrained = vec![("mine".to_owned(), encoder("behavior_cloning"))];
+    let (with, said) = compared(&plan).unwrap();
+    assert_eq!(said.iter().filter(|line| line.contains("seed")).count(), 4);
+    let row = |name: &str| with.rows.iter().rfind(|row| row.method == name).unwrap();
+    let (mine, original) = (row("mine"), row("behavior_cloning"));
+    assert_eq!(mine.by_seed, original.by_seed);
+    let probe = |row: &Row| row.held.as_ref().unwrap().probe.clone();
+    assert_eq!((mine.episodes, probe(mine)), (0, probe(original)));
+    let (_, said) = compared(&plan).unwrap();
+    assert!(said.is_empty(), "{said:?}");
+    for (name, file, message) in [
+        ("mine", encoder("inverse_dynamics"), "choose another name"),
+        (
+            "random",
+            encoder("inverse_dynamics"),
+            "expected a name of its own",
+        ),
+        ("other", folder.path().join("none"), "none"),
+        ("other", path.clone(), "results.jsonl"),
+    ] {
+        plan.pretrained = vec![(name.to_owned(), file)];
+        let error = compared(&plan).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    plan.pretrained = Vec::new();
 
     // Any number is a seed.
     for seed in [0, u64::MAX] {
