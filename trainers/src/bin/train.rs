@@ -9,7 +9,9 @@ use clap::Parser;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use trainers::nn::{exit_now, init_torch};
-use trainers::recipes::{RecipeError, bench, inverse_dynamics, language_finetune, loader_bench};
+use trainers::recipes::{
+    RecipeError, bench, inverse_dynamics, language_finetune, loader_bench, motor,
+};
 
 /// Trains a model as a recipe says.
 #[derive(Parser)]
@@ -124,9 +126,10 @@ fn bench_of_loader(arguments: &Arguments) -> Result<serde_json::Value, RecipeErr
 type Recipe = fn(&Arguments) -> Result<serde_json::Value, RecipeError>;
 
 /// By the key `recipe` of their files.
-const RECIPES: [(&str, Recipe); 2] = [
+const RECIPES: [(&str, Recipe); 3] = [
     ("language_finetune", finetune_language),
     ("inverse_dynamics", pretrain_encoder),
+    ("motor", learn_to_move),
 ];
 
 /// The file's key `recipe`; where it has none, the first recipe.
@@ -166,6 +169,50 @@ fn pretrain_encoder(arguments: &Arguments) -> Result<serde_json::Value, RecipeEr
         summary.rank_me,
         100.0 * summary.stall,
         summary.encoder.display()
+    );
+    if summary.step < summary.steps {
+        eprintln!("stopped early: go on with --resume");
+    }
+    Ok(json!(summary))
+}
+
+fn learn_to_move(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
+    if arguments.init_adapter.is_some() {
+        let text = "--init-adapter: a hand's policy has no adapter";
+        return Err(RecipeError::Input(text.to_owned()));
+    }
+    let config: motor::Config = read_recipe(arguments)?;
+    let options = motor::Options {
+        out: arguments.out.clone().expect("clap requires --out"),
+        resume: arguments.resume,
+        stop: &STOP,
+        stop_after: None,
+        progress: true,
+    };
+    let summary = motor::run(&config, &options)?;
+    for ((path, success), held) in config
+        .scenario
+        .iter()
+        .zip(&summary.success)
+        .zip(&summary.held)
+    {
+        eprintln!(
+            "{}: {:.2} [{:.2}, {:.2}] of {} episodes succeed; it holds after {held:.2} of the steps",
+            path.display(),
+            success.value,
+            success.low,
+            success.high,
+            success.n
+        );
+    }
+    eprintln!(
+        "{} of {} iterations, {} steps in {:.0} s, {:.0} a second; {}",
+        summary.step,
+        summary.steps,
+        summary.env_steps,
+        summary.seconds,
+        summary.env_steps_per_second,
+        summary.policy.display()
     );
     if summary.step < summary.steps {
         eprintln!("stopped early: go on with --resume");

@@ -134,6 +134,18 @@ impl Parameters {
         })
     }
 
+    /// Multiplies the values of one tensor.
+    ///
+    /// # Errors
+    /// When there is no such tensor.
+    pub(crate) fn scale(&mut self, name: &str, by: f32) -> Result<(), ModelError> {
+        let Some(entry) = self.entries.iter().find(|entry| entry.name == name) else {
+            return Err(ModelError::Weights(format!("no tensor is named {name}")));
+        };
+        let range = entry.offset..entry.offset + entry.len();
+        self.update(|values| values[range].iter_mut().for_each(|x| *x *= by))
+    }
+
     /// Replaces all values.
     ///
     /// # Errors
@@ -177,7 +189,17 @@ impl Parameters {
     /// The tensors whose names begin with `prefix` as a safetensors file, `value` under `key` in its metadata; PyTorch
     /// loads it under the same names. One entry only: the format keeps entries in no order, and equal values shall be
     /// equal files.
-    pub fn to_bytes(&self, prefix: &str, (key, value): (&str, String)) -> Vec<u8> {
+    pub fn to_bytes(&self, prefix: &str, metadata: (&str, String)) -> Vec<u8> {
+        self.to_bytes_with(prefix, metadata, Vec::new())
+    }
+
+    /// The same with `more` tensors.
+    pub(crate) fn to_bytes_with(
+        &self,
+        prefix: &str,
+        (key, value): (&str, String),
+        more: Vec<(String, TensorView<'_>)>,
+    ) -> Vec<u8> {
         let bytes: Vec<u8> = self.values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let views = self
             .entries
@@ -191,7 +213,8 @@ impl Parameters {
                     entry.name.clone(),
                     view.expect("the bytes are those of the shape"),
                 )
-            });
+            })
+            .chain(more);
         let metadata = [(key.to_owned(), value)].into();
         safetensors::serialize(views, Some(metadata)).expect("tensors of f32 serialize")
     }

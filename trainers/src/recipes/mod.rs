@@ -7,6 +7,7 @@ pub mod bench;
 pub mod inverse_dynamics;
 pub mod language_finetune;
 pub mod loader_bench;
+pub mod motor;
 pub mod representation;
 
 mod loader;

@@ -7,6 +7,7 @@
 mod continual;
 mod finetune;
 mod inverse_dynamics;
+mod motor;
 mod nn;
 mod objectives;
 mod representation;

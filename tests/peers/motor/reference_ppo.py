@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""What NumPy and PyTorch make, in 64-bit floats, of generalized advantages, and of the loss and gradient of proximal policy
+optimization: trainers/tests/data/ppo_expected.json.      reference_ppo.py > FILE
+
+Advantages are the sum of discounted errors as the paper writes it, not the recursion. Numbers that go in are in the file."""
+import json
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+OBSERVATION, ACTION, HIDDEN, WORLDS, STEPS = 3, 2, 4, 2, 3
+ROWS = WORLDS * STEPS
+GAMMA, LAMBDA, CLIP, CLIP_VALUE, VALUE, ENTROPY, SCALE = 0.9, 0.8, 0.2, 0.3, 0.7, 0.01, 0.5
+rng = np.random.default_rng(7)
+
+
+def draw(*shape):
+    return rng.uniform(-1, 1, shape).astype(np.float32).astype(np.float64)
+
+
+def advantages(rewards, values, ends, after):
+    """Of rows steps x worlds; ends: 0 goes on, 1 terminated, 2 truncated."""
+    found = np.zeros_like(rewards)
+    for world in range(WORLDS):
+        for t in range(STEPS):
+            factor = 1.0
+            for later in range(t, STEPS):
+                row = later * WORLDS + world
+                following = {0: lambda: values[row + WORLDS], 1: lambda: 0.0, 2: lambda: after[row]}[ends[row]]()
+                found[t * WORLDS + world] += factor * (SCALE * rewards[row] + GAMMA * following - values[row])
+                if ends[row] != 0:
+                    break
+                factor *= GAMMA * LAMBDA
+    return found
+
+
+def main():
+    shapes = [("policy", ACTION), ("critic", 1)]
+    tensors = []
+    for _, outputs in shapes:
+        tensors += [draw(HIDDEN, OBSERVATION), draw(HIDDEN), draw(outputs, HIDDEN), draw(outputs)]
+    tensors.append(draw(ACTION))
+    parameters = [torch.tensor(t, requires_grad=True) for t in tensors]
+    observations, actions = draw(ROWS, OBSERVATION), draw(ROWS, ACTION)
+    rewards, values = draw(ROWS), draw(ROWS)
+    # The first world ends by itself after its second step, the second is cut there; both are cut at the end.
+    ends = [0, 0, 1, 2, 2, 2]
+    after = draw(ROWS) * np.array([end == 2 for end in ends])
+    advantage = advantages(rewards, values, ends, after)
+    returns = advantage + values
+
+    def network(x):
+        x = torch.tensor(x)
+        outputs = []
+        for i in (0, 4):
+            w, b, v, c = parameters[i:i + 4]
+            outputs.append(F.linear(F.gelu(F.linear(x, w, b), approximate="tanh"), v, c))
+        return outputs[0], outputs[1].squeeze(-1)
+
+    mean, value = network(observations)
+    density = torch.distributions.Normal(mean, parameters[8].exp())
+    log_probability = density.log_prob(torch.tensor(actions)).sum(-1)
+    # Near enough that some ratios are clipped and some are not.
+    before = (log_probability.detach().numpy() + 0.4 * draw(ROWS)).astype(np.float32).astype(np.float64)
+    ratio = (log_probability - torch.tensor(before)).exp()
+    a = torch.tensor((advantage - advantage.mean()) / (advantage.std() + 1e-8))
+    policy = -torch.min(ratio * a, ratio.clamp(1 - CLIP, 1 + CLIP) * a).mean()
+    target, old = torch.tensor(returns), torch.tensor(values)
+    near = old + (value - old).clamp(-CLIP_VALUE, CLIP_VALUE)
+    critic = torch.max((value - target) ** 2, (near - target) ** 2).mean()
+    entropy = density.entropy().sum(-1).mean()
+    loss = policy + VALUE * critic - ENTROPY * entropy
+    gradient = torch.autograd.grad(loss, parameters)
+    clipped = ((ratio - 1).abs() > CLIP).double().mean()
+    assert 0 < clipped < 1
+    kl = torch.mean((ratio - 1) - ratio.log())
+
+    def listed(x):
+        return [float(f"{v:.9g}") for v in np.asarray(x).reshape(-1)]
+
+    print(json.dumps({
+        "sizes": [OBSERVATION, ACTION], "hidden": [HIDDEN], "worlds": WORLDS,
+        "settings": {"gamma": GAMMA, "lambda": LAMBDA, "clip": CLIP, "clip_value": CLIP_VALUE, "value": VALUE,
+                     "entropy": ENTROPY, "reward_scale": SCALE},
+        "values_of_parameters": listed(np.concatenate([t.reshape(-1) for t in tensors])),
+        "observations": listed(observations), "actions": listed(actions), "log_probabilities": listed(before),
+        "values": listed(values), "rewards": listed(rewards), "ends": ends, "after": listed(after),
+        "expected": {
+            "advantages": listed(advantage), "returns": listed(returns),
+            "losses": {"policy": policy.item(), "value": critic.item(), "entropy": entropy.item(), "kl": kl.item(),
+                       "clipped": clipped.item()},
+            "gradient": listed(np.concatenate([g.numpy().reshape(-1) for g in gradient])),
+        },
+    }, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,367 @@
+//! Work items of a learner: worlds started anew, acted in for so many steps by one policy.
+
+use std::ops::Range;
+
+use rand::distr::Distribution as _;
+use rand_distr::StandardNormal;
+use sim::hand::{HandEnv, HandError, HandScenario};
+use sim::random::episode_rng;
+use tch::no_grad;
+
+use super::{ActorCritic, ActorCriticConfig, Moments, Snapshot};
+use crate::nn::{ModelError, Parameters, floats};
+use crate::recipes::RecipeError;
+
+/// Names a work item: with the policy, all that its segment depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Number among all items of the run; it decides which task is done, and the episodes' numbers.
+    pub index: u64,
+    /// Steps of each world, at most.
+    pub steps: usize,
+    /// Whether actions are drawn; if not, they are the policy's means, each world has one episode, and nothing is kept of its
+    /// steps.
+    pub explores: bool,
+}
+
+/// How an episode goes on after a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// It does.
+    #[default]
+    None,
+    /// The task ended it: nothing comes after.
+    Terminated,
+    /// It was cut off, by the limit of its steps or the segment's end: what would have come counts.
+    Truncated,
+}
+
+/// What came of an episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpisodeResult {
+    /// Which task, by its number.
+    pub task: usize,
+    /// Sum of its rewards.
+    pub reward: f64,
+    /// Its steps.
+    pub steps: u32,
+    /// Those after which what is wanted held.
+    pub succeeded: u32,
+    /// Whether it held at the end.
+    pub success: bool,
+}
+
+impl EpisodeResult {
+    /// Share of its steps after which what is wanted held.
+    pub fn held(&self) -> f64 {
+        f64::from(self.succeeded) / f64::from(self.steps.max(1))
+    }
+}
+
+/// The experience of an item. Rows are steps × worlds, a step's worlds side by side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    /// Worlds side by side.
+    pub worlds: usize,
+    /// What was seen, normalized (rows × observation).
+    pub observations: Vec<f32>,
+    /// What was drawn, before the environment cut it to its bounds (rows × action).
+    pub actions: Vec<f32>,
+    /// Logarithm of the density with which it was drawn (rows).
+    pub log_probabilities: Vec<f32>,
+    /// The critic's values of what was seen (rows).
+    pub values: Vec<f32>,
+    /// Rewards (rows).
+    pub rewards: Vec<f32>,
+    /// How episodes went on (rows).
+    pub ends: Vec<End>,
+    /// The critic's values of what truncated steps led to; 0 elsewhere (rows).
+    pub after: Vec<f32>,
+    /// Of what was seen, not normalized.
+    pub moments: Moments,
+    /// Episodes that ended here, in the order of their ends.
+    pub episodes: Vec<EpisodeResult>,
+    /// Sums of the reward's terms.
+    pub terms: Vec<f64>,
+    /// Seed and number of episodes whose physics came to no sensible result; they count as terminated.
+    pub diverged: Vec<[u64; 2]>,
+}
+
+impl Segment {
+    /// Drops all rows.
+    fn forget(&mut self) {
+        for list in [
+            &mut self.observations,
+            &mut self.actions,
+            &mut self.log_probabilities,
+            &mut self.values,
+            &mut self.rewards,
+            &mut self.after,
+        ] {
+            list.clear();
+        }
+        self.ends.clear();
+    }
+}
+
+/// Episodes that a world can have in one item.
+const EPISODES: u64 = 1 << 16;
+
+/// Worlds of some tasks, and a policy to act in them.
+pub struct Roller {
+    envs: Vec<HandEnv>,
+    bounds: Vec<[f32; 2]>,
+    network: ActorCritic,
+    parameters: Parameters,
+    version: Option<u64>,
+}
+
+impl Roller {
+    /// So many worlds of each task, all with observations and actions of the same numbers.
+    ///
+    /// # Errors
+    /// When the tasks differ in that, or worlds cannot be made.
+    pub fn new(
+        tasks: &[HandScenario],
+        worlds: usize,
+        network: &ActorCriticConfig,
+        seed: u64,
+    ) -> Result<Self, RecipeError> {
+        let made: Result<Vec<HandEnv>, HandError> =
+            tasks.iter().map(|task| task.env(worlds, None)).collect();
+        let envs = made.map_err(|error| RecipeError::Input(error.to_string()))?;
+        let Some(first) = envs.first() else {
+            return Err(RecipeError::Input(
+                "scenario: expected at least one".to_owned(),
+            ));
+        };
+        let sizes = |env: &HandEnv| [env.n_observations(), env.n_actions()];
+        for (env, task) in envs.iter().zip(tasks) {
+            if sizes(env) != sizes(first) {
+                return Err(RecipeError::Input(format!(
+                    "scenario: expected tasks of one size, found \"{}\" with {:?} numbers of observation and action and \"{}\" with {:?}",
+                    tasks[0].hand_task.name,
+                    sizes(first),
+                    task.hand_task.name,
+                    sizes(env)
+                )));
+            }
+        }
+        let (network, parameters) = ActorCritic::new(network, sizes(first), seed)?;
+        Ok(Self {
+            bounds: first.action_bounds(),
+            envs,
+            network,
+            parameters,
+            version: None,
+        })
+    }
+
+    /// Numbers of an observation and of an action.
+    pub fn sizes(&self) -> [usize; 2] {
+        [self.envs[0].n_observations(), self.envs[0].n_actions()]
+    }
+
+    /// Names of the reward's terms of each task.
+    pub fn terms(&self) -> impl Iterator<Item = &'static [&'static str]> {
+        self.envs.iter().map(|env| env.task().terms())
+    }
+
+    /// Steps of the longest episode.
+    pub fn horizon(&self) -> usize {
+        let steps = self.envs.iter().map(|env| env.max_steps() as usize);
+        steps.max().unwrap_or(1)
+    }
+
+    /// The network and its values, set to these.
+    ///
+    /// # Errors
+    /// When their number is another.
+    pub fn network(
+        &mut self,
+        version: u64,
+        values: &[f32],
+    ) -> Result<(&ActorCritic, &Parameters), ModelError> {
+        if self.version != Some(version) {
+            self.parameters.set_values(values)?;
+            self.version = Some(version);
+        }
+        Ok((&self.network, &self.parameters))
+    }
+
+    /// Does an item.
+    ///
+    /// # Errors
+    /// When an episode cannot be started or libtorch fails.
+    pub fn roll(&mut self, item: &Item, policy: &Snapshot) -> Result<Segment, RecipeError> {
+        self.network(policy.version, &policy.values)?;
+        let [size, n_actions] = self.sizes();
+        let task = (item.index % self.envs.len() as u64) as usize;
+        let env = &mut self.envs[task];
+        let worlds = env.n_worlds();
+        let failed = |error: HandError| RecipeError::Failed(error.to_string());
+        let mut rng = episode_rng(item.seed, "motor", item.index, "policy");
+        let spread: Vec<f32> = Vec::try_from(&self.network.log_std(&self.parameters).exp())?;
+        let constant: f32 = spread.iter().map(|s| -s.ln() - 0.918_938_5).sum();
+
+        let first = |world: usize| (item.index * worlds as u64 + world as u64) * EPISODES;
+        let mut episodes: Vec<u64> = (0..worlds).map(first).collect();
+        for (world, index) in episodes.iter().enumerate() {
+            env.reset_lane(world, item.seed, *index).map_err(failed)?;
+        }
+        let rows = if item.explores {
+            item.steps * worlds
+        } else {
+            worlds
+        };
+        let mut segment = Segment {
+            worlds,
+            observations: Vec::with_capacity(rows * size),
+            actions: Vec::with_capacity(rows * n_actions),
+            moments: Moments::new(size),
+            terms: vec![0.0; env.task().terms().len()],
+            ..Segment::default()
+        };
+        let blank = EpisodeResult {
+            task,
+            reward: 0.0,
+            steps: 0,
+            succeeded: 0,
+            success: false,
+        };
+        let mut running = vec![blank; worlds];
+        let mut over = vec![false; worlds];
+        let mut bounded = vec![0.0; worlds * n_actions];
+        for step in 0..item.steps {
+            if !item.explores {
+                segment.forget();
+            }
+            let now = segment.rewards.len();
+            for row in env.observations().chunks_exact(size) {
+                segment.moments.add(row);
+            }
+            segment.observations.extend_from_slice(env.observations());
+            let seen = &mut segment.observations[now * size..];
+            policy.normalizer.apply(seen);
+            let [mean, value] = evaluate(&self.network, &self.parameters, seen, size)?;
+            segment.values.extend(value);
+            for (world, mean) in mean.chunks_exact(n_actions).enumerate() {
+                let mut squares = 0.0;
+                for ((i, mean), spread) in mean.iter().enumerate().zip(&spread) {
+                    let noise: f32 = match item.explores {
+                        true => StandardNormal.sample(&mut rng),
+                        false => 0.0,
+                    };
+                    squares += noise * noise;
+                    let action = mean + spread * noise;
+                    segment.actions.push(action);
+                    let [low, high] = self.bounds[i];
+                    bounded[world * n_actions + i] = action.clamp(low, high);
+                }
+                segment.log_probabilities.push(constant - 0.5 * squares);
+            }
+            env.step_flat(&bounded).map_err(failed)?;
+
+            segment.rewards.extend_from_slice(env.rewards());
+            let last = step + 1 == item.steps;
+            let n_terms = segment.terms.len();
+            for world in 0..worlds {
+                let terms = &env.reward_terms()[world * n_terms..][..n_terms];
+                if over[world] {
+                    segment.ends.push(End::None);
+                    continue;
+                }
+                for (sum, term) in segment.terms.iter_mut().zip(terms) {
+                    *sum += f64::from(*term);
+                }
+                let episode = &mut running[world];
+                episode.reward += f64::from(env.rewards()[world]);
+                episode.steps += 1;
+                episode.succeeded += u32::from(env.succeeded()[world]);
+                episode.success = env.succeeded()[world];
+                if env.diverged()[world] {
+                    segment.diverged.push([item.seed, episodes[world]]);
+                }
+                let (terminated, truncated) = (env.terminated()[world], env.truncated()[world]);
+                if terminated || truncated {
+                    segment.episodes.push(*episode);
+                    *episode = blank;
+                }
+                segment.ends.push(match (terminated, truncated || last) {
+                    (true, _) => End::Terminated,
+                    (false, true) => End::Truncated,
+                    (false, false) => End::None,
+                });
+            }
+            bootstrap(
+                &mut segment,
+                env.observations(),
+                now..now + worlds,
+                |seen| {
+                    policy.normalizer.apply(seen);
+                    let [_, value] = evaluate(&self.network, &self.parameters, seen, size)?;
+                    Ok(value)
+                },
+            )?;
+            for world in 0..worlds {
+                if !(env.terminated()[world] || env.truncated()[world]) || over[world] {
+                    continue;
+                }
+                if item.explores {
+                    episodes[world] += 1;
+                    env.reset_lane(world, item.seed, episodes[world])
+                        .map_err(failed)?;
+                } else {
+                    over[world] = true;
+                }
+            }
+            if over.iter().all(|over| *over) {
+                break;
+            }
+        }
+        Ok(segment)
+    }
+}
+
+/// Means and values of normalized observations.
+fn evaluate(
+    network: &ActorCritic,
+    parameters: &Parameters,
+    seen: &[f32],
+    size: usize,
+) -> Result<[Vec<f32>; 2], RecipeError> {
+    let rows = (seen.len() / size) as i64;
+    let seen = floats(seen, &[rows, size as i64], tch::Device::Cpu)?;
+    let [mean, value] = no_grad(|| network.forward(parameters, &seen));
+    Ok([
+        Vec::try_from(mean.f_reshape(-1)?)?,
+        Vec::try_from(value.f_reshape(-1)?)?,
+    ])
+}
+
+/// Values of what the truncated ones of the newest rows led to.
+fn bootstrap(
+    segment: &mut Segment,
+    observations: &[f32],
+    rows: Range<usize>,
+    value: impl FnOnce(&mut [f32]) -> Result<Vec<f32>, RecipeError>,
+) -> Result<(), RecipeError> {
+    let size = observations.len() / rows.len();
+    let truncated: Vec<usize> = (0..rows.len())
+        .filter(|world| segment.ends[rows.start + world] == End::Truncated)
+        .collect();
+    segment.after.resize(rows.end, 0.0);
+    if truncated.is_empty() {
+        return Ok(());
+    }
+    let mut seen: Vec<f32> = Vec::with_capacity(truncated.len() * size);
+    for world in &truncated {
+        seen.extend_from_slice(&observations[world * size..][..size]);
+    }
+    for (world, value) in truncated.iter().zip(value(&mut seen)?) {
+        segment.after[rows.start + world] = value;
+    }
+    Ok(())
+}

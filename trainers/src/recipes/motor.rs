@@ -1,0 +1,605 @@
+//! Learns to move a hand: one policy for one task or several, by proximal policy optimization.
+//!
+//! An iteration:
+//! 1. Workers act with the policy as it is: items of `worlds` worlds and `length` steps ([`Roller`]), tasks in turn.
+//! 2. The learner improves it on what they saw ([`ppo`](crate::motor::ppo)).
+//! 3. What was seen goes into the observations' mean and deviation, for the next iteration.
+//!
+//! The result is the same for any number of workers, and goes on after a stop as if there had been none.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sim::hand::HandScenario;
+use sim::scenario_file::ScenarioFile;
+
+use super::metrics::Metrics;
+use super::{Progress, RecipeError, prepare_folder, restored};
+use crate::checkpoint::{self, TrainerState};
+use crate::evaluation::statistics::{Estimate, share};
+use crate::motor::ppo::{Batch, Learner, PpoConfig};
+use crate::motor::{
+    ActorCritic, ActorCriticConfig, Done, EpisodeResult, Item, Job, Moments, Normalizer, Roller,
+    Segment, Snapshot, Workers,
+};
+use crate::nn::Parameters;
+use crate::optimizer::Schedule;
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Names the recipe: `motor`.
+    pub recipe: String,
+    /// Seeds the network, the episodes, what is drawn of actions, and the order of the rows.
+    pub seed: u64,
+    /// The tasks: hands' scenarios with observations and actions of the same numbers, done in turn.
+    pub scenario: Vec<PathBuf>,
+    /// Steps of the environment, all worlds together, rounded up to whole iterations.
+    pub steps: u64,
+    /// Worlds of an item.
+    pub worlds: usize,
+    /// Steps of each world in an item; 0: the longest episode of the tasks.
+    pub length: usize,
+    /// Items of an iteration.
+    pub items: usize,
+    /// Policy and critic.
+    pub network: ActorCriticConfig,
+    /// How they learn.
+    pub ppo: PpoConfig,
+    /// Iterations between evaluations without noise; one is made at the end always.
+    pub evaluate_every: u64,
+    /// Episodes of an evaluation, of each task, rounded up to whole items.
+    pub evaluate_episodes: u64,
+    /// Iterations between checkpoints; one is written at the end always.
+    pub checkpoint_every: u64,
+    /// Threads that roll out and take gradients; 0: one for each core. Any number gives the same result.
+    pub workers: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            recipe: "motor".to_owned(),
+            seed: 1,
+            scenario: Vec::new(),
+            steps: 2_000_000,
+            worlds: 64,
+            length: 0,
+            items: 4,
+            network: ActorCriticConfig::default(),
+            ppo: PpoConfig::default(),
+            evaluate_every: 10,
+            evaluate_episodes: 128,
+            checkpoint_every: 10,
+            workers: 0,
+        }
+    }
+}
+
+/// How a run is carried out; nothing here changes its result.
+pub struct Options<'a> {
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Go on from its last checkpoint.
+    pub resume: bool,
+    /// Becomes true when the run shall stop at the next iteration, with a checkpoint.
+    pub stop: &'a AtomicBool,
+    /// Stop after this many iterations, as if interrupted, the schedule unchanged.
+    pub stop_after: Option<u64>,
+    /// Whether to show progress on stderr.
+    pub progress: bool,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Iterations done, and of the whole run.
+    pub step: u64,
+    /// See `step`.
+    pub steps: u64,
+    /// Steps of the environment done.
+    pub env_steps: u64,
+    /// Share of episodes that succeed, without noise, by task: what is wanted holds at their end.
+    pub success: Vec<Estimate>,
+    /// Share of their steps after which it holds, by task.
+    pub held: Vec<f64>,
+    /// Mean sum of an episode's rewards, by task.
+    pub reward: Vec<f64>,
+    /// Seconds of the run, over all sessions.
+    pub seconds: f64,
+    /// Steps of the environment a second in this session, learning included, evaluations not.
+    pub env_steps_per_second: f64,
+    /// The last checkpoint.
+    pub checkpoint: PathBuf,
+    /// The policy: a safetensors file.
+    pub policy: PathBuf,
+}
+
+/// Carries the recipe out.
+///
+/// # Errors
+/// [`RecipeError::Input`] when the configuration, a scenario or a checkpoint does not fit; [`RecipeError::Failed`] when a loss
+/// is not finite, a worker fails twice on the same item, or a file cannot be written.
+pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeError> {
+    let tasks = read(config)?;
+    let trial = Roller::new(&tasks, 1, &config.network, config.seed)?;
+    let sizes = trial.sizes();
+    let terms: Vec<&[&str]> = trial.terms().collect();
+    let length = match config.length {
+        0 => trial.horizon(),
+        length => length,
+    };
+    let rows = config.worlds * length * config.items;
+    check(config, rows)?;
+    config.ppo.check(rows)?;
+    let iterations = config.steps.div_ceil(rows as u64);
+
+    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
+    let mut learner = Trainee {
+        better: Learner::new(&config.ppo, parameters.values()),
+        parameters,
+        moments: Moments::new(sizes[0]),
+        state: TrainerState {
+            schema: TrainerState::SCHEMA.to_owned(),
+            step: 0,
+            epoch: 0,
+            batch: 0,
+            tokens: 0,
+            seconds: 0.0,
+            model_digest: String::new(),
+            dataset_digest: digest(&tasks),
+            config: of_record(config)?,
+        },
+        config,
+        sizes,
+    };
+    let checkpoints = options.out.join("checkpoints");
+    let found = checkpoint::latest(&checkpoints);
+    if found.is_some() && !options.resume {
+        return Err(RecipeError::Input(format!(
+            "{}: holds a run already; go on with it or name another folder",
+            options.out.display()
+        )));
+    }
+    prepare_folder(config, &options.out)?;
+    if let Some(folder) = &found {
+        learner.resume(folder)?;
+    }
+
+    let count = match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    };
+    let make = {
+        let (tasks, network) = (tasks.clone(), config.network.clone());
+        let (worlds, seed) = (config.worlds, config.seed);
+        move || Roller::new(&tasks, worlds, &network, seed)
+    };
+    let mut workers = Workers::new(count, &config.ppo, make);
+    let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), learner.state.step)?;
+    let mut timing = Metrics::open(&options.out.join("timing.jsonl"), learner.state.step)?;
+    let schedule = Schedule {
+        peak: config.ppo.learning_rate,
+        warmup: 0,
+        steps: iterations,
+        decay: config.ppo.decay,
+    };
+    let (begun, seconds_before) = (learner.state.step, learner.state.seconds);
+    let last = options
+        .stop_after
+        .map_or(iterations, |after| iterations.min(begun + after));
+    let mut progress = Progress::new(options.progress, "learning", begun, [last, iterations]);
+
+    let (mut acting, mut learning) = (0.0, 0.0);
+    let mut judged = None;
+    let mut written = found;
+    while learner.state.step < last && !options.stop.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        let iteration = learner.state.step;
+        let policy = Arc::new(learner.snapshot());
+        let first = iteration * config.items as u64;
+        let items = (first..first + config.items as u64).map(|index| Item {
+            seed: config.seed,
+            index,
+            steps: length,
+            explores: true,
+        });
+        let segments = roll(&mut workers, items, &policy)?;
+        acting += started.elapsed().as_secs_f64();
+
+        let started = Instant::now();
+        let batch = Arc::new(Batch::new(&segments, sizes, &config.ppo));
+        let explained = batch.explained();
+        let (of, learning_rate) = ((config.seed, iteration), schedule.at(iteration));
+        let learnt = learner
+            .better
+            .learn(&batch, of, learning_rate, &mut workers)?;
+        for segment in &segments {
+            learner.moments.merge(&segment.moments);
+        }
+        learner.state.step += 1;
+        learning += started.elapsed().as_secs_f64();
+        let env_steps = learner.state.step * rows as u64;
+        let seconds = acting + learning;
+        learner.state.seconds = seconds_before + seconds;
+        let mut line = Map::new();
+        line.insert("step".to_owned(), learner.state.step.into());
+        line.insert("env_steps".to_owned(), env_steps.into());
+        figures(&mut line, &segments, &terms, config.worlds * length);
+        for (name, value) in [
+            ("policy_loss", learnt.losses.policy),
+            ("value_loss", learnt.losses.value),
+            ("entropy", learnt.losses.entropy),
+            ("kl", learnt.losses.kl),
+            ("clipped", learnt.losses.clipped),
+            ("gradient_norm", learnt.gradient_norm),
+            ("explained_variance", explained),
+            ("learning_rate", learning_rate),
+        ] {
+            line.insert(name.to_owned(), value.into());
+        }
+        let due = learner.state.step.is_multiple_of(config.evaluate_every);
+        if due || learner.state.step == iterations {
+            let found = evaluate(config, &mut workers, learner.snapshot(), tasks.len())?;
+            for (name, list) in [
+                ("evaluated_success", found.success()),
+                ("evaluated_held", found.held.clone()),
+                ("evaluated_reward", found.reward.clone()),
+            ] {
+                line.insert(name.to_owned(), list.into());
+            }
+            judged = Some((learner.state.step, found));
+        }
+        let reward = line.get("reward").and_then(Value::as_f64).unwrap_or(0.0);
+        metrics.write(&Value::Object(line))?;
+        let done = (learner.state.step - begun) * rows as u64;
+        let rate = done as f64 / seconds.max(1e-9);
+        timing.write(&json!({
+            "step": learner.state.step, "acting_seconds": acting, "learning_seconds": learning, "env_steps_per_second": rate,
+        }))?;
+        let held = judged.as_ref().map_or_else(String::new, |(_, found)| {
+            let n = found.success.len().max(1) as f64;
+            format!(", success {:.2}", found.success().iter().sum::<f64>() / n)
+        });
+        let left = ((last - learner.state.step) * rows as u64) as f64 / rate.max(1e-9);
+        progress.tell(
+            learner.state.step,
+            format!("reward {reward:.1}{held}, {rate:.0} env steps/s"),
+            &format!(", {left:.0} s left"),
+        );
+        for mishap in workers.mishaps.drain(..) {
+            eprintln!("{mishap}");
+        }
+        if learner.state.step.is_multiple_of(config.checkpoint_every) && learner.state.step < last {
+            written = Some(learner.save(&checkpoints)?);
+        }
+    }
+    progress.finish();
+    let step = learner.state.step;
+    let named = written.filter(|folder| folder.ends_with(format!("step_{step}")));
+    let checkpoint = match named {
+        Some(folder) => folder,
+        None => learner.save(&checkpoints)?,
+    };
+    let judged = match judged {
+        Some((of, found)) if of == step => found,
+        _ => evaluate(config, &mut workers, learner.snapshot(), tasks.len())?,
+    };
+    let policy = options.out.join("policy.safetensors");
+    std::fs::write(&policy, learner.bytes()?)
+        .map_err(|error| RecipeError::Failed(format!("{}: {error}", policy.display())))?;
+    Ok(Summary {
+        step,
+        steps: iterations,
+        env_steps: step * rows as u64,
+        success: judged.success,
+        held: judged.held,
+        reward: judged.reward,
+        seconds: learner.state.seconds,
+        env_steps_per_second: ((step - begun) * rows as u64) as f64 / (acting + learning).max(1e-9),
+        checkpoint,
+        policy,
+    })
+}
+
+/// The tasks' scenarios.
+fn read(config: &Config) -> Result<Vec<HandScenario>, RecipeError> {
+    let input = RecipeError::Input;
+    if config.recipe != "motor" {
+        let found = &config.recipe;
+        return Err(input(format!(
+            "recipe: expected \"motor\", found \"{found}\""
+        )));
+    }
+    if config.scenario.is_empty() {
+        let text = "scenario: expected hands' scenarios, as scenarios/hand/pose.toml, found none";
+        return Err(input(text.to_owned()));
+    }
+    let read = |path: &PathBuf| {
+        let found =
+            ScenarioFile::load(path).map_err(|error| input(format!("scenario: {error}")))?;
+        match found {
+            ScenarioFile::Hand(scenario) => Ok((*scenario).clone()),
+            ScenarioFile::House(_) => Err(input(format!(
+                "scenario: {} is a house; expected a hand's task",
+                path.display()
+            ))),
+        }
+    };
+    config.scenario.iter().map(read).collect()
+}
+
+/// Whether the numbers make sense; an iteration has so many rows.
+fn check(config: &Config, rows: usize) -> Result<(), RecipeError> {
+    let tasks = config.scenario.len();
+    for (name, value) in [
+        ("worlds", config.worlds as u64),
+        ("items", config.items as u64),
+        ("steps", config.steps),
+        ("evaluate_every", config.evaluate_every),
+        ("evaluate_episodes", config.evaluate_episodes),
+        ("checkpoint_every", config.checkpoint_every),
+    ] {
+        if value == 0 {
+            return Err(RecipeError::Input(format!(
+                "{name}: expected at least 1, found 0"
+            )));
+        }
+    }
+    if !config.items.is_multiple_of(tasks) {
+        return Err(RecipeError::Input(format!(
+            "items: expected a multiple of the {tasks} scenarios, so that all have equal shares, found {}",
+            config.items
+        )));
+    }
+    if rows as u64 > u64::from(u32::MAX) {
+        return Err(RecipeError::Input(format!(
+            "worlds, length, items: expected less than 2^32 rows of an iteration, found {rows}"
+        )));
+    }
+    Ok(())
+}
+
+/// Of what the tasks are.
+fn digest(tasks: &[HandScenario]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for task in tasks {
+        hasher.update(task.digest.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// What of the configuration decides the result.
+fn of_record(config: &Config) -> Result<Value, RecipeError> {
+    let mut value =
+        serde_json::to_value(config).map_err(|error| RecipeError::Failed(error.to_string()))?;
+    if let Some(map) = value.as_object_mut() {
+        for name in ["checkpoint_every", "workers", "scenario"] {
+            map.remove(name);
+        }
+    }
+    Ok(value)
+}
+
+/// What is carried from iteration to iteration.
+struct Trainee<'a> {
+    config: &'a Config,
+    sizes: [usize; 2],
+    better: Learner,
+    /// Knows the values' names.
+    parameters: Parameters,
+    /// Of all observations.
+    moments: Moments,
+    /// Its `batch` counts steps of the optimizer.
+    state: TrainerState,
+}
+
+/// Names of [`Moments`] in a policy's file.
+const MOMENTS: [&str; 3] = [
+    "observation.count",
+    "observation.mean",
+    "observation.squares",
+];
+
+impl Trainee<'_> {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            version: self.better.version,
+            values: self.better.values.clone(),
+            normalizer: Normalizer::of(&self.moments),
+        }
+    }
+
+    /// The policy as a safetensors file: PyTorch's names and layouts in f32, what was seen of observations in f64, sizes as JSON
+    /// in the metadata.
+    fn bytes(&mut self) -> Result<Vec<u8>, RecipeError> {
+        self.parameters.set_values(&self.better.values)?;
+        let Moments {
+            count,
+            mean,
+            squares,
+        } = &self.moments;
+        let bytes = |list: &[f64]| list.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let more: [Vec<u8>; 3] = [bytes(&[*count]), bytes(mean), bytes(squares)];
+        let lengths = [1, mean.len(), squares.len()];
+        let views = MOMENTS.iter().zip(lengths).zip(&more);
+        let views = views.map(|((name, length), bytes)| {
+            let view = TensorView::new(Dtype::F64, vec![length], bytes);
+            (
+                (*name).to_owned(),
+                view.expect("the bytes are those of the shape"),
+            )
+        });
+        let [observation, action] = self.sizes;
+        let shape = json!({"observation": observation, "action": action, "hidden": self.config.network.hidden});
+        let metadata = ("actor_critic", shape.to_string());
+        Ok(self.parameters.to_bytes_with("", metadata, views.collect()))
+    }
+
+    fn save(&mut self, checkpoints: &Path) -> Result<PathBuf, RecipeError> {
+        let bytes = self.bytes()?;
+        self.state.batch = self.better.optimizer.steps();
+        let (first, second) = self.better.optimizer.moments();
+        let moments = [("first", first), ("second", second)];
+        checkpoint::save_network(checkpoints, &bytes, &moments, &self.state)
+            .map_err(|error| RecipeError::Failed(error.to_string()))
+    }
+
+    fn resume(&mut self, folder: &Path) -> Result<(), RecipeError> {
+        let wrong = |error: checkpoint::CheckpointError| RecipeError::Input(error.to_string());
+        let (saved, moments) = checkpoint::load_state(folder).map_err(wrong)?;
+        let (digest, config) = (&self.state.dataset_digest, &self.state.config);
+        saved.check(folder, "", digest, config).map_err(wrong)?;
+        let path = folder.join(checkpoint::NETWORK);
+        self.parameters.load(&path)?;
+        self.better.values = self.parameters.values().to_vec();
+        self.moments = read_moments(&path, self.sizes[0])?;
+        let size = self.better.values.len();
+        let optimizer = restored(PpoConfig::ADAM, size, moments, saved.batch);
+        self.better.optimizer = optimizer.ok_or_else(|| {
+            let folder = folder.display();
+            RecipeError::Input(format!(
+                "{folder}: the optimizer's moments do not fit the network"
+            ))
+        })?;
+        self.state = saved;
+        Ok(())
+    }
+}
+
+fn read_moments(path: &Path, size: usize) -> Result<Moments, RecipeError> {
+    let wrong = |text: String| RecipeError::Input(format!("{}: {text}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let tensor = |name: &str, length: usize| {
+        let view = file
+            .tensor(name)
+            .map_err(|error| wrong(error.to_string()))?;
+        if view.dtype() != Dtype::F64 || view.shape() != [length] {
+            return Err(wrong(format!(
+                "tensor {name}: expected {length} numbers of F64, found {:?} of {:?}",
+                view.shape(),
+                view.dtype()
+            )));
+        }
+        let numbers = view.data().as_chunks::<8>().0.iter();
+        Ok(numbers
+            .map(|bytes| f64::from_le_bytes(*bytes))
+            .collect::<Vec<f64>>())
+    };
+    let [count, mean, squares] = MOMENTS;
+    Ok(Moments {
+        count: tensor(count, 1)?[0],
+        mean: tensor(mean, size)?,
+        squares: tensor(squares, size)?,
+    })
+}
+
+fn roll(
+    workers: &mut Workers,
+    items: impl Iterator<Item = Item>,
+    policy: &Arc<Snapshot>,
+) -> Result<Vec<Segment>, RecipeError> {
+    let job = |item| Job::Roll {
+        item,
+        policy: Arc::clone(policy),
+    };
+    let done = workers.run(items.map(job).collect())?;
+    let segment = |done| match done {
+        Done::Segment(segment) => Ok(*segment),
+        Done::Gradient(..) => Err(RecipeError::Failed("expected a segment".to_owned())),
+    };
+    done.into_iter().map(segment).collect()
+}
+
+/// What came of an iteration's episodes: means over those that ended, terms of the reward by step. Items of `rows` rows.
+fn figures(line: &mut Map<String, Value>, segments: &[Segment], terms: &[&[&str]], rows: usize) {
+    let episodes: Vec<&EpisodeResult> = segments.iter().flat_map(|s| &s.episodes).collect();
+    let n = episodes.len().max(1) as f64;
+    let mean = |of: &dyn Fn(&EpisodeResult) -> f64| episodes.iter().map(|e| of(e)).sum::<f64>() / n;
+    line.insert("episodes".to_owned(), episodes.len().into());
+    line.insert("reward".to_owned(), mean(&|e| e.reward).into());
+    line.insert(
+        "episode_steps".to_owned(),
+        mean(&|e| f64::from(e.steps)).into(),
+    );
+    line.insert(
+        "success".to_owned(),
+        mean(&|e| f64::from(u8::from(e.success))).into(),
+    );
+    line.insert("held".to_owned(), mean(&|e| e.held()).into());
+    // Items do the tasks in turn.
+    for (task, names) in terms.iter().enumerate() {
+        let own = segments.iter().skip(task).step_by(terms.len());
+        let items = own.clone().count().max(1) as f64;
+        for (i, name) in names.iter().enumerate() {
+            let sum: f64 = own.clone().map(|segment| segment.terms[i]).sum();
+            let key = match terms.len() {
+                1 => format!("term/{name}"),
+                _ => format!("term/{task}/{name}"),
+            };
+            line.insert(key, (sum / (items * rows as f64)).into());
+        }
+    }
+    let diverged: Vec<&[u64; 2]> = segments.iter().flat_map(|s| &s.diverged).collect();
+    if !diverged.is_empty() {
+        // seed and episode make each of them again
+        line.insert("diverged".to_owned(), json!(diverged));
+    }
+}
+
+/// What a policy does without noise, by task.
+struct Judged {
+    success: Vec<Estimate>,
+    held: Vec<f64>,
+    reward: Vec<f64>,
+}
+
+impl Judged {
+    fn success(&self) -> Vec<f64> {
+        self.success.iter().map(|estimate| estimate.value).collect()
+    }
+}
+
+/// Episodes that no policy of the run is trained on: those of another seed.
+fn evaluate(
+    config: &Config,
+    workers: &mut Workers,
+    policy: Snapshot,
+    tasks: usize,
+) -> Result<Judged, RecipeError> {
+    let items = config.evaluate_episodes.div_ceil(config.worlds as u64) * tasks as u64;
+    let items = (0..items).map(|index| Item {
+        seed: config.seed.wrapping_add(1 << 32),
+        index,
+        steps: usize::MAX,
+        explores: false,
+    });
+    let segments = roll(workers, items, &Arc::new(policy))?;
+    let mut judged = Judged {
+        success: Vec::new(),
+        held: Vec::new(),
+        reward: Vec::new(),
+    };
+    for task in 0..tasks {
+        let all = segments.iter().flat_map(|segment| &segment.episodes);
+        let own: Vec<&EpisodeResult> = all.filter(|episode| episode.task == task).collect();
+        let n = own.len().max(1) as f64;
+        let right = own.iter().filter(|episode| episode.success).count();
+        judged.success.push(share(right, own.len()));
+        judged
+            .held
+            .push(own.iter().map(|e| e.held()).sum::<f64>() / n);
+        judged
+            .reward
+            .push(own.iter().map(|e| e.reward).sum::<f64>() / n);
+    }
+    Ok(judged)
+}
