@@ -1,10 +1,11 @@
 //! What acts in the world: policies, and the rollouts that turn them into experience.
 //!
 //! A [`Policy`] turns observations into actions for every world of a vector of environments. This crate knows nothing
-//! of learners: a trained network implements [`Policy`] elsewhere.
+//! of learners; a hand's policy that one wrote is read from its file ([`learned`]).
 
 pub mod gripper;
 pub mod hand;
+pub mod learned;
 pub mod measure;
 pub mod planner;
 mod policy;

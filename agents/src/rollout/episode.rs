@@ -17,6 +17,7 @@ use sim::scenario_file::ScenarioFile;
 use super::RolloutError;
 use crate::gripper::GripperExpert;
 use crate::hand::{HandActor, HandPolicy, RandomHand, ScriptedHand};
+use crate::learned::{LearnedHand, Network};
 use crate::planner::Search;
 use crate::policy::{Briefed, Policy};
 use crate::{PlannerPolicy, RandomPolicy};
@@ -69,6 +70,8 @@ pub enum PolicyChoice {
     },
     /// A hand: the scripted baseline of its task.
     Scripted,
+    /// A hand: what was learnt.
+    Learned(Arc<Network>),
 }
 
 impl Settings {
@@ -80,6 +83,7 @@ impl Settings {
             }
             PolicyChoice::Planner { simulations } => format!("planner, {simulations} simulations"),
             PolicyChoice::Scripted => "scripted".to_owned(),
+            PolicyChoice::Learned(network) => format!("learned, {}", network.digest()),
         };
         [
             ("seed", self.seed.to_string()),
@@ -105,6 +109,7 @@ impl Settings {
                 ("planner", "houses", "a hand")
             }
             (PolicyChoice::Scripted, ScenarioFile::House(_)) => ("scripted", "hands", "a house"),
+            (PolicyChoice::Learned(_), ScenarioFile::House(_)) => ("learned", "hands", "a house"),
             (_, ScenarioFile::Hand(_)) if self.fidelity == Fidelity::Symbolic => {
                 return Err(RolloutError::Unsuited(format!(
                     "expected physical fidelity for the hand \"{}\", found symbolic",
@@ -122,7 +127,9 @@ impl Settings {
     fn wish(&self) -> Wish {
         match self.policy {
             PolicyChoice::Random { .. } => Wish::Explore,
-            PolicyChoice::Planner { .. } | PolicyChoice::Scripted => Wish::Draw,
+            PolicyChoice::Planner { .. } | PolicyChoice::Scripted | PolicyChoice::Learned(_) => {
+                Wish::Draw
+            }
         }
     }
 }
@@ -227,13 +234,13 @@ impl Settings {
                 simulations,
                 ..Search::default()
             }))),
-            PolicyChoice::Scripted => None,
+            PolicyChoice::Scripted | PolicyChoice::Learned(_) => None,
         }
     }
 
     /// Who moves the hands of an environment.
     fn hand_policy(&self, env: &HandEnv) -> Result<Box<dyn Policy>, RolloutError> {
-        let policy: Box<dyn HandPolicy + Send> = match self.policy {
+        let policy: Box<dyn HandPolicy + Send> = match &self.policy {
             PolicyChoice::Scripted => match (ScriptedHand::new(env), GripperExpert::new(env)) {
                 (Some(hand), _) => Box::new(hand),
                 (None, Some(gripper)) => Box::new(gripper),
@@ -242,6 +249,9 @@ impl Settings {
                     return Err(RolloutError::Unsuited(format!("{name} has no script")));
                 }
             },
+            PolicyChoice::Learned(network) => {
+                Box::new(LearnedHand::new(network, env).map_err(RolloutError::Unsuited)?)
+            }
             PolicyChoice::Random { .. } | PolicyChoice::Planner { .. } => {
                 Box::new(RandomHand::of(env))
             }

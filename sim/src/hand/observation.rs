@@ -85,6 +85,27 @@ pub struct Seen<'a> {
     pub error: &'a [f32],
 }
 
+impl<'a> Seen<'a> {
+    /// The parts in their order: one after the other, they are the world's list.
+    pub fn parts(&self) -> [&'a [f32]; 13] {
+        [
+            self.joint_angles,
+            self.hinge_angles,
+            self.joint_velocities,
+            self.hinge_velocities,
+            self.activations,
+            self.tendon_lengths,
+            self.fingertips,
+            self.touch,
+            self.object_pose,
+            self.object_velocity,
+            self.phase,
+            self.target,
+            self.error,
+        ]
+    }
+}
+
 impl Layout {
     pub(super) fn new(sizes: Sizes) -> Self {
         let (turn, speed, place) = (100.0, 1000.0, 1000.0);

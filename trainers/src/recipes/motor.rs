@@ -474,7 +474,11 @@ impl Trainee<'_> {
     }
 }
 
-fn read_moments(path: &Path, size: usize) -> Result<Moments, RecipeError> {
+/// What was seen of observations, from a policy's file; of so many numbers.
+///
+/// # Errors
+/// When the file is no policy, or one of others.
+pub fn read_moments(path: &Path, size: usize) -> Result<Moments, RecipeError> {
     let wrong = |text: String| RecipeError::Input(format!("{}: {text}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;

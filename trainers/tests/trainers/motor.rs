@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use agents::hand::play;
+use agents::learned::{LearnedHand, Network};
 use sim::hand::HandScenario;
 use trainers::motor::ppo::PpoConfig;
 use trainers::motor::{
@@ -11,7 +13,7 @@ use trainers::motor::{
     Snapshot, Workers,
 };
 use trainers::recipes::RecipeError;
-use trainers::recipes::motor::{Config, Options, Summary, run};
+use trainers::recipes::motor::{Config, Options, Summary, read_moments, run};
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../scenarios/hand/{name}.toml"))
@@ -85,6 +87,70 @@ fn a_policy_learns_where_a_point_shall_go() {
     assert_eq!(after.success[0].n, 64);
     assert!(after.success[0].value > 0.9, "{after:?}");
     assert!(after.reward[0] > before.reward[0]);
+}
+
+/// The file is read without libtorch, and its actions are libtorch's.
+#[test]
+fn a_policys_file_acts_as_it_was_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        scenario: vec![scenario("pose")],
+        ..tiny()
+    };
+    let done = go(&config, folder.path(), false, Some(2)).unwrap();
+    let network = Network::load(&done.policy).unwrap();
+    let text = std::fs::read_to_string(scenario("pose")).unwrap();
+    let task = HandScenario::load_text(&text, "pose.toml").unwrap();
+    let mut env = task.env(2, None).unwrap();
+    let mut policy = LearnedHand::new(&network, &env).unwrap();
+    // As the recipe evaluates: the same episodes come to the same end.
+    let played = play(&mut env, &mut policy, config.seed.wrapping_add(1 << 32), 1).unwrap();
+    let rolled = {
+        let mut one = Roller::new(&[task], 1, &config.network, 1).unwrap();
+        let (_, mut parameters) =
+            ActorCritic::new(&config.network, one.sizes(), config.seed).unwrap();
+        parameters.load(&done.policy).unwrap();
+        let policy = Snapshot {
+            version: 1,
+            values: parameters.values().to_vec(),
+            normalizer: Normalizer::of(&read_moments(&done.policy, one.sizes()[0]).unwrap()),
+        };
+        let item = Item {
+            seed: config.seed.wrapping_add(1 << 32),
+            index: 0,
+            steps: usize::MAX,
+            explores: false,
+        };
+        one.roll(&item, &policy).unwrap().episodes[0]
+    };
+    assert_eq!(played[0].steps, rolled.steps);
+    let difference = (f64::from(played[0].total) - rolled.reward).abs();
+    assert!(
+        difference < 1e-3 * rolled.reward.abs(),
+        "{played:?} {rolled:?}"
+    );
+
+    let other = point().env(1, None).unwrap();
+    let error = LearnedHand::new(&network, &other).err().unwrap();
+    assert!(
+        error.contains("the policy sees") && error.contains("point/reach"),
+        "{error}"
+    );
+    for (bytes, message) in [
+        (b"no".to_vec(), "not a safetensors file"),
+        (
+            std::fs::read(done.checkpoint.join("optimizer.safetensors")).unwrap(),
+            "expected a policy",
+        ),
+    ] {
+        let path = folder.path().join("wrong");
+        std::fs::write(&path, bytes).unwrap();
+        let error = Network::load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains(message) && error.contains("wrong"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::Arc;
 
+use agents::learned::Network;
 use agents::rollout::{
     self, Demonstrator, MaxSteps, Part, Picture, Plan, PolicyChoice, RolloutError, Scenarios,
     Settings, Shot,
@@ -26,6 +28,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   ./habitus rollout run flat --policy random --episodes 200 --out runs/explored
   ./habitus rollout run hand/pose --policy scripted --episodes 64 --out runs/poses
+  ./habitus rollout run hand/pose --policy learned --network runs/pose/policy.safetensors --episodes 64 --out runs/learned
   ./habitus rollout run flat cottage --policy planner --simulations 500 --episodes 1000 --workers 8 --out runs/planned
   ./habitus rollout run flat --episodes 10000 --shard 3/16 --out runs/part3     # then: ./habitus data merge runs/part* --out runs/all")]
     Run(RunArguments),
@@ -199,14 +202,17 @@ pub(crate) struct HowArguments {
     /// Policy random: share of actions, from 0 to 1, that the world will refuse; refusals are experience too.
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     invalid_share: f64,
+    /// Policy learned: the file that learning wrote, RUN/policy.safetensors.
+    #[arg(long, value_name = "FILE", required_if_eq("policy", "learned"))]
+    network: Option<PathBuf>,
     /// Policy planner: simulations of the tree search for one plan.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     simulations: u32,
 }
 
 impl HowArguments {
-    fn settings(&self, seed: u64) -> Settings {
-        Settings {
+    fn settings(&self, seed: u64) -> Result<Settings, CommandError> {
+        Ok(Settings {
             seed,
             policy: match self.policy {
                 PolicyName::Random => PolicyChoice::Random {
@@ -216,6 +222,13 @@ impl HowArguments {
                     simulations: self.simulations,
                 },
                 PolicyName::Scripted => PolicyChoice::Scripted,
+                PolicyName::Learned => {
+                    let path = self.network.as_deref().unwrap_or(Path::new(""));
+                    let network = Network::load(path);
+                    let network =
+                        network.map_err(|error| CommandError::Input(error.to_string()))?;
+                    PolicyChoice::Learned(Arc::new(network))
+                }
             },
             fidelity: match self.fidelity {
                 FidelityName::Symbolic => Fidelity::Symbolic,
@@ -225,7 +238,7 @@ impl HowArguments {
                 house: self.max_steps.unwrap_or(30),
                 hand: self.max_steps,
             },
-        }
+        })
     }
 }
 
@@ -237,6 +250,8 @@ enum PolicyName {
     Planner,
     /// The scripted baseline of a hand's task.
     Scripted,
+    /// What was learnt of a hand's task: see --network.
+    Learned,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -252,7 +267,7 @@ pub(crate) fn run(command: Command, seed: u64) -> Result<Done, CommandError> {
             scenario,
             episode,
             how,
-        } => stream(&scenario, episode, &how.settings(seed)),
+        } => stream(&scenario, episode, &how.settings(seed)?),
         Command::Verify {
             dir,
             episodes,
@@ -290,7 +305,7 @@ fn record(arguments: &RunArguments, seed: u64) -> Result<Done, CommandError> {
         .collect::<Result<Vec<_>, _>>()?;
     let plan = Plan {
         scenarios,
-        settings: arguments.how.settings(seed),
+        settings: arguments.how.settings(seed)?,
         episodes: arguments.episodes,
         part: arguments.shard,
         workers: workers(arguments.workers),
