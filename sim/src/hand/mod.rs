@@ -31,6 +31,7 @@ pub mod task;
 mod tests;
 mod worlds;
 
+pub use ::hand::batch::Width;
 pub use body::{Body, Setting};
 pub use env::{Actions, Config, HandEnv, LaneSnapshot, Solver};
 pub use observation::{Layout, Part, Seen};

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use trainers::nn::{exit_now, init_torch};
 use trainers::recipes::{
-    RecipeError, bench, inverse_dynamics, language_finetune, loader_bench, motor,
+    RecipeError, bench, inverse_dynamics, language_finetune, loader_bench, motor, motor_bench,
 };
 
 /// Trains a model as a recipe says.
@@ -25,13 +25,13 @@ use trainers::recipes::{
 )]
 struct Arguments {
     /// The recipe: a TOML file; its key `recipe` names the procedure.
-    #[arg(required_unless_present_any = ["bench", "bench_loader"])]
+    #[arg(required_unless_present_any = ["bench", "bench_loader", "bench_motor"])]
     recipe: Option<PathBuf>,
     /// Changes a value of the recipe; dots reach into tables (`--set ewc.lambda=0`).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Folder of the run: config.toml, metrics.jsonl, checkpoints.
-    #[arg(long, value_name = "RUN", required_unless_present_any = ["bench", "bench_loader"])]
+    #[arg(long, value_name = "RUN", required_unless_present_any = ["bench", "bench_loader", "bench_motor"])]
     out: Option<PathBuf>,
     /// Go on from RUN's last checkpoint, bit for bit.
     #[arg(long)]
@@ -57,6 +57,10 @@ struct Arguments {
     /// Measure how fast pictures become batches: samples per second of CPU time. The frames lie in --out, or nowhere after.
     #[arg(long, conflicts_with = "bench")]
     bench_loader: bool,
+    /// Measure how fast hands are stepped and learn: steps of the environment per second of CPU time; the recipe is one of
+    /// `motor`.
+    #[arg(long, conflicts_with_all = ["bench", "bench_loader"])]
+    bench_motor: bool,
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -99,6 +103,9 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
     }
     if arguments.bench_loader {
         return bench_of_loader(arguments);
+    }
+    if arguments.bench_motor {
+        return Ok(json!(motor_bench::run(&read_recipe(arguments)?, true)?));
     }
     let name = recipe_name(arguments)?;
     let recipe = RECIPES.iter().find(|(known, _)| *known == name);

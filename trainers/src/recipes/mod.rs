@@ -8,6 +8,7 @@ pub mod inverse_dynamics;
 pub mod language_finetune;
 pub mod loader_bench;
 pub mod motor;
+pub mod motor_bench;
 pub mod representation;
 
 mod loader;

@@ -310,7 +310,7 @@ pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeErro
 }
 
 /// The tasks' scenarios.
-fn read(config: &Config) -> Result<Vec<HandScenario>, RecipeError> {
+pub(super) fn read(config: &Config) -> Result<Vec<HandScenario>, RecipeError> {
     let input = RecipeError::Input;
     if config.recipe != "motor" {
         let found = &config.recipe;
@@ -506,7 +506,7 @@ pub fn read_moments(path: &Path, size: usize) -> Result<Moments, RecipeError> {
     })
 }
 
-fn roll(
+pub(super) fn roll(
     workers: &mut Workers,
     items: impl Iterator<Item = Item>,
     policy: &Arc<Snapshot>,

@@ -12,8 +12,8 @@ use trainers::motor::{
     ActorCritic, ActorCriticConfig, Done, End, Item, Job, Moments, Normalizer, Roller, Segment,
     Snapshot, Workers,
 };
-use trainers::recipes::RecipeError;
 use trainers::recipes::motor::{Config, Options, Summary, read_moments, run};
+use trainers::recipes::{RecipeError, motor_bench};
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../scenarios/hand/{name}.toml"))
@@ -268,6 +268,21 @@ fn what_cannot_be_trained_is_said_before() {
         assert!(error.to_string().contains(message), "{error}");
         assert!(!out.exists(), "{message}");
     }
+}
+
+#[test]
+fn speed_is_measured_of_what_would_be_trained() {
+    let figures = motor_bench::run(&tiny(), false).unwrap();
+    assert_eq!((figures.scenario.as_str(), figures.worlds), ("Point", 4));
+    assert!(figures.env_steps_per_core_second > figures.loop_env_steps_per_core_second);
+    let wrong = Config {
+        ppo: PpoConfig {
+            minibatch: 7,
+            ..tiny().ppo
+        },
+        ..tiny()
+    };
+    assert_eq!(motor_bench::run(&wrong, false).unwrap_err().exit_code(), 2);
 }
 
 fn point() -> HandScenario {
