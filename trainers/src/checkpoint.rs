@@ -79,6 +79,21 @@ impl TrainerState {
     /// The format written by this version.
     pub const SCHEMA: &str = "habitus.trainer_state/1";
 
+    /// Of a run that has done nothing yet.
+    pub fn new(model_digest: String, dataset_digest: String, config: Value) -> Self {
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            step: 0,
+            epoch: 0,
+            batch: 0,
+            tokens: 0,
+            seconds: 0.0,
+            model_digest,
+            dataset_digest,
+            config,
+        }
+    }
+
     /// Whether a run with the same model, data and configuration can go on from this state.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use trainers::nn::{exit_now, init_torch};
 use trainers::recipes::{
-    RecipeError, bench, inverse_dynamics, language_finetune, loader_bench, motor, motor_bench,
+    RecipeError, RunOptions, bench, inverse_dynamics, language_finetune, loader_bench, motor,
+    motor_bench,
 };
 
 /// Trains a model as a recipe says.
@@ -157,7 +158,7 @@ fn pretrain_encoder(arguments: &Arguments) -> Result<serde_json::Value, RecipeEr
         return Err(RecipeError::Input(text.to_owned()));
     }
     let config: inverse_dynamics::Config = read_recipe(arguments)?;
-    let options = inverse_dynamics::RunOptions {
+    let options = RunOptions {
         out: arguments.out.clone().expect("clap requires --out"),
         resume: arguments.resume,
         stop: &STOP,
@@ -189,7 +190,7 @@ fn learn_to_move(arguments: &Arguments) -> Result<serde_json::Value, RecipeError
         return Err(RecipeError::Input(text.to_owned()));
     }
     let config: motor::Config = read_recipe(arguments)?;
-    let options = motor::Options {
+    let options = RunOptions {
         out: arguments.out.clone().expect("clap requires --out"),
         resume: arguments.resume,
         stop: &STOP,

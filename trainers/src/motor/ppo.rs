@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sim::random::episode_rng;
 use tch::{Device, Tensor};
 
-use super::{ActorCritic, Done, End, Job, Segment, Workers};
+use super::{ActorCritic, Done, End, Job, Moments, Normalizer, Segment, Snapshot, Workers};
 use crate::nn::{ModelError, Parameters, floats};
 use crate::optimizer::{AdamW, AdamWConfig, Decay, clip_scale};
 use crate::recipes::RecipeError;
@@ -360,6 +360,8 @@ pub struct Learnt {
     pub gradient_norm: f64,
     /// Minibatches.
     pub minibatches: u64,
+    /// Share of the returns' variance that the critic's values explained before.
+    pub explained: f64,
 }
 
 /// Values that get better.
@@ -372,32 +374,51 @@ pub struct Learner {
     pub version: u64,
     /// With Adam's moments.
     pub optimizer: AdamW,
+    /// Of all observations.
+    pub moments: Moments,
+    sizes: [usize; 2],
 }
 
 impl Learner {
-    /// Begins with these values.
-    pub fn new(config: &PpoConfig, values: &[f32]) -> Self {
+    /// Begins with these values, for observations and actions of these sizes.
+    pub fn new(config: &PpoConfig, values: &[f32], sizes: [usize; 2]) -> Self {
         Self {
             config: config.clone(),
             values: values.to_vec(),
             version: 0,
             optimizer: AdamW::new(PpoConfig::ADAM, values.len()),
+            moments: Moments::new(sizes[0]),
+            sizes,
         }
     }
 
-    /// Improves the values on an iteration's rows. The order of rows is drawn from the run's seed and the iteration.
+    /// The policy as it is.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            version: self.version,
+            values: self.values.clone(),
+            normalizer: Normalizer::of(&self.moments),
+        }
+    }
+
+    /// Improves the values on an iteration's segments, and takes in what was seen. The order of rows is drawn from the run's seed
+    /// and the iteration.
     ///
     /// # Errors
     /// When a loss or a gradient is not finite, or a worker fails.
     pub fn learn(
         &mut self,
-        batch: &Arc<Batch>,
+        segments: &[Segment],
         (seed, iteration): (u64, u64),
         learning_rate: f64,
         workers: &mut Workers,
     ) -> Result<Learnt, RecipeError> {
         let config = self.config.clone();
-        let mut learnt = Learnt::default();
+        let batch = Arc::new(Batch::new(segments, self.sizes, &config));
+        let mut learnt = Learnt {
+            explained: batch.explained(),
+            ..Learnt::default()
+        };
         let mut order: Vec<usize> = (0..batch.rows()).collect();
         'epochs: for epoch in 0..config.epochs {
             let number = iteration * config.epochs + epoch;
@@ -406,7 +427,7 @@ impl Learner {
                 order.swap(i, rng.random_range(0..=i));
             }
             for rows in order.chunks_exact(config.minibatch) {
-                let (losses, gradient) = self.gradient(batch, rows, workers)?;
+                let (losses, gradient) = self.gradient(&batch, rows, workers)?;
                 let (scale, norm) = clip_scale(&gradient, config.max_norm);
                 if !(losses.policy + losses.value).is_finite() || !norm.is_finite() {
                     return Err(RecipeError::Failed(format!(
@@ -428,6 +449,9 @@ impl Learner {
         let sums = std::mem::take(&mut learnt.losses);
         learnt.losses.add(&sums, 1.0 / n);
         learnt.gradient_norm /= n;
+        for segment in segments {
+            self.moments.merge(&segment.moments);
+        }
         Ok(learnt)
     }
 

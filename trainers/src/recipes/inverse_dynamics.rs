@@ -8,7 +8,6 @@
 //! and Bruna 2023, arXiv:2305.16985, section 3).
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use dataset::frames::FrameFile;
 use dataset::transitions::{Crop, Observations, Transitions};
@@ -23,7 +22,7 @@ use sim::scenario_file::ScenarioFile;
 use tch::Device;
 
 use super::representation::{self, Options, Summary};
-use super::{RecipeError, prepare_folder};
+use super::{RecipeError, RunOptions, prepare_folder};
 use crate::evaluation::suites::{self, Corpus, View};
 use crate::nn::{EncoderConfig, IMAGE_PRESETS, Precision};
 use crate::objectives::{InverseDynamicsConfig, ObjectiveConfig};
@@ -101,20 +100,6 @@ impl Default for Config {
             checkpoint_every: like.checkpoint_every,
         }
     }
-}
-
-/// How a run is carried out; nothing here changes its result.
-pub struct RunOptions<'a> {
-    /// The run's folder.
-    pub out: PathBuf,
-    /// Go on from its last checkpoint.
-    pub resume: bool,
-    /// Becomes true when the run shall stop at the next step, with a checkpoint.
-    pub stop: &'a AtomicBool,
-    /// Stop after this many steps, as if interrupted, the schedule unchanged.
-    pub stop_after: Option<u64>,
-    /// Whether to show progress on stderr.
-    pub progress: bool,
 }
 
 /// Carries the recipe out.

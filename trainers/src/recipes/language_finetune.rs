@@ -27,9 +27,9 @@ use serde_json::{Value, json};
 use tch::{Tensor, no_grad};
 
 use super::metrics::Metrics;
-use super::{Progress, RecipeError, bar, prepare_folder, restored};
+use super::{Progress, RecipeError, bar, checkpoint_error, prepare_folder, restored};
 use crate::cache;
-use crate::checkpoint::{self, CheckpointError, TrainerState};
+use crate::checkpoint::{self, TrainerState};
 use crate::continual::{Ewc, Fisher, FisherError, FisherUnits, LossOf, Sequence, sample_labels};
 use crate::nn::{Llama, Lora, LoraConfig, Packed, Precision, Tokenizer, load_model};
 use crate::optimizer::{AdamW, AdamWConfig, Decay, Schedule, clip_scale};
@@ -604,17 +604,11 @@ pub fn train(
         size
     };
     let mut optimizer = AdamW::new(config.adamw, size);
-    let mut state = TrainerState {
-        schema: TrainerState::SCHEMA.to_owned(),
-        step: 0,
-        epoch: 0,
-        batch: 0,
-        tokens: 0,
-        seconds: 0.0,
-        model_digest: model.digest().to_owned(),
-        dataset_digest: identity.dataset_digest.clone(),
-        config: saved_config,
-    };
+    let mut state = TrainerState::new(
+        model.digest().to_owned(),
+        identity.dataset_digest.clone(),
+        saved_config,
+    );
     let found = checkpoint::latest(&checkpoints).filter(|_| options.resume);
     if let Some(folder) = &found {
         let (saved, moments) = checkpoint::load_state(folder).map_err(checkpoint_error)?;
@@ -766,13 +760,6 @@ fn config_of_record(
     };
     map.insert("init_adapter".to_owned(), init);
     Ok(value)
-}
-
-fn checkpoint_error(error: CheckpointError) -> RecipeError {
-    match error {
-        CheckpointError::Model(error) => error.into(),
-        other => RecipeError::Input(other.to_string()),
-    }
 }
 
 fn write_checkpoint(

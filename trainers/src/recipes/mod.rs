@@ -17,12 +17,14 @@ mod metrics;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::checkpoint::{self, CheckpointError};
 use crate::optimizer::{AdamW, AdamWConfig};
 
 /// Why a recipe did not finish.
@@ -58,6 +60,40 @@ impl From<crate::nn::ModelError> for RecipeError {
 impl From<tch::TchError> for RecipeError {
     fn from(error: tch::TchError) -> Self {
         Self::Failed(format!("libtorch: {error}"))
+    }
+}
+
+/// How a run is carried out; nothing here changes its result.
+pub struct RunOptions<'a> {
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Go on from its last checkpoint.
+    pub resume: bool,
+    /// Becomes true when the run shall stop at the next step, or iteration, with a checkpoint.
+    pub stop: &'a AtomicBool,
+    /// Stop after this many steps, as if interrupted, the schedule unchanged.
+    pub stop_after: Option<u64>,
+    /// Whether to show progress on stderr.
+    pub progress: bool,
+}
+
+/// The last checkpoint in a run's folder: refused where the run is not to go on.
+fn last_checkpoint(out: &Path, resume: bool) -> Result<Option<PathBuf>, RecipeError> {
+    let found = checkpoint::latest(&out.join("checkpoints"));
+    if found.is_some() && !resume {
+        return Err(RecipeError::Input(format!(
+            "{}: holds a run already; go on with it or name another folder",
+            out.display()
+        )));
+    }
+    Ok(found)
+}
+
+/// What is wrong with a checkpoint that a run shall go on from.
+fn checkpoint_error(error: CheckpointError) -> RecipeError {
+    match error {
+        CheckpointError::Model(error) => error.into(),
+        other => RecipeError::Input(other.to_string()),
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use safetensors::tensor::TensorView;
@@ -20,13 +20,15 @@ use sim::hand::HandScenario;
 use sim::scenario_file::ScenarioFile;
 
 use super::metrics::Metrics;
-use super::{Progress, RecipeError, prepare_folder, restored};
+use super::{
+    Progress, RecipeError, RunOptions, checkpoint_error, last_checkpoint, prepare_folder, restored,
+};
 use crate::checkpoint::{self, TrainerState};
 use crate::evaluation::statistics::{Estimate, share};
-use crate::motor::ppo::{Batch, Learner, PpoConfig};
+use crate::motor::ppo::{Learner, PpoConfig};
 use crate::motor::{
-    ActorCritic, ActorCriticConfig, Done, EpisodeResult, Item, Job, Moments, Normalizer, Roller,
-    Segment, Snapshot, Workers,
+    ActorCritic, ActorCriticConfig, Done, EpisodeResult, Item, Job, Moments, Roller, Segment,
+    Snapshot, Workers,
 };
 use crate::nn::Parameters;
 use crate::optimizer::Schedule;
@@ -83,20 +85,6 @@ impl Default for Config {
     }
 }
 
-/// How a run is carried out; nothing here changes its result.
-pub struct Options<'a> {
-    /// The run's folder.
-    pub out: PathBuf,
-    /// Go on from its last checkpoint.
-    pub resume: bool,
-    /// Becomes true when the run shall stop at the next iteration, with a checkpoint.
-    pub stop: &'a AtomicBool,
-    /// Stop after this many iterations, as if interrupted, the schedule unchanged.
-    pub stop_after: Option<u64>,
-    /// Whether to show progress on stderr.
-    pub progress: bool,
-}
-
 /// What a run came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
@@ -127,47 +115,25 @@ pub struct Summary {
 /// # Errors
 /// [`RecipeError::Input`] when the configuration, a scenario or a checkpoint does not fit; [`RecipeError::Failed`] when a loss
 /// is not finite, a worker fails twice on the same item, or a file cannot be written.
-pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeError> {
+pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeError> {
     let tasks = read(config)?;
     let trial = Roller::new(&tasks, 1, &config.network, config.seed)?;
     let sizes = trial.sizes();
     let terms: Vec<&[&str]> = trial.terms().collect();
-    let length = match config.length {
-        0 => trial.horizon(),
-        length => length,
-    };
-    let rows = config.worlds * length * config.items;
-    check(config, rows)?;
-    config.ppo.check(rows)?;
+    let length = length(config, &trial);
+    let rows = check(config, length)?;
     let iterations = config.steps.div_ceil(rows as u64);
 
     let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
     let mut learner = Trainee {
-        better: Learner::new(&config.ppo, parameters.values()),
+        better: Learner::new(&config.ppo, parameters.values(), sizes),
         parameters,
-        moments: Moments::new(sizes[0]),
-        state: TrainerState {
-            schema: TrainerState::SCHEMA.to_owned(),
-            step: 0,
-            epoch: 0,
-            batch: 0,
-            tokens: 0,
-            seconds: 0.0,
-            model_digest: String::new(),
-            dataset_digest: digest(&tasks),
-            config: of_record(config)?,
-        },
+        state: TrainerState::new(String::new(), digest(&tasks), of_record(config)?),
         config,
         sizes,
     };
     let checkpoints = options.out.join("checkpoints");
-    let found = checkpoint::latest(&checkpoints);
-    if found.is_some() && !options.resume {
-        return Err(RecipeError::Input(format!(
-            "{}: holds a run already; go on with it or name another folder",
-            options.out.display()
-        )));
-    }
+    let found = last_checkpoint(&options.out, options.resume)?;
     prepare_folder(config, &options.out)?;
     if let Some(folder) = &found {
         learner.resume(folder)?;
@@ -203,27 +169,14 @@ pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeErro
     while learner.state.step < last && !options.stop.load(Ordering::Relaxed) {
         let started = Instant::now();
         let iteration = learner.state.step;
-        let policy = Arc::new(learner.snapshot());
-        let first = iteration * config.items as u64;
-        let items = (first..first + config.items as u64).map(|index| Item {
-            seed: config.seed,
-            index,
-            steps: length,
-            explores: true,
-        });
-        let segments = roll(&mut workers, items, &policy)?;
+        let segments = act(config, &learner.better, iteration, length, &mut workers)?;
         acting += started.elapsed().as_secs_f64();
 
         let started = Instant::now();
-        let batch = Arc::new(Batch::new(&segments, sizes, &config.ppo));
-        let explained = batch.explained();
         let (of, learning_rate) = ((config.seed, iteration), schedule.at(iteration));
         let learnt = learner
             .better
-            .learn(&batch, of, learning_rate, &mut workers)?;
-        for segment in &segments {
-            learner.moments.merge(&segment.moments);
-        }
+            .learn(&segments, of, learning_rate, &mut workers)?;
         learner.state.step += 1;
         learning += started.elapsed().as_secs_f64();
         let env_steps = learner.state.step * rows as u64;
@@ -240,14 +193,14 @@ pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeErro
             ("kl", learnt.losses.kl),
             ("clipped", learnt.losses.clipped),
             ("gradient_norm", learnt.gradient_norm),
-            ("explained_variance", explained),
+            ("explained_variance", learnt.explained),
             ("learning_rate", learning_rate),
         ] {
             line.insert(name.to_owned(), value.into());
         }
         let due = learner.state.step.is_multiple_of(config.evaluate_every);
         if due || learner.state.step == iterations {
-            let found = evaluate(config, &mut workers, learner.snapshot(), tasks.len())?;
+            let found = evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?;
             for (name, list) in [
                 ("evaluated_success", found.success()),
                 ("evaluated_held", found.held.clone()),
@@ -290,7 +243,7 @@ pub fn run(config: &Config, options: &Options<'_>) -> Result<Summary, RecipeErro
     };
     let judged = match judged {
         Some((of, found)) if of == step => found,
-        _ => evaluate(config, &mut workers, learner.snapshot(), tasks.len())?,
+        _ => evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?,
     };
     let policy = options.out.join("policy.safetensors");
     std::fs::write(&policy, learner.bytes()?)
@@ -336,8 +289,18 @@ pub(super) fn read(config: &Config) -> Result<Vec<HandScenario>, RecipeError> {
     config.scenario.iter().map(read).collect()
 }
 
-/// Whether the numbers make sense; an iteration has so many rows.
-fn check(config: &Config, rows: usize) -> Result<(), RecipeError> {
+/// Steps of each world in an item.
+pub(super) fn length(config: &Config, roller: &Roller) -> usize {
+    match config.length {
+        0 => roller.horizon(),
+        length => length,
+    }
+}
+
+/// Whether the numbers make sense with items of so many steps: rows of an iteration.
+pub(super) fn check(config: &Config, length: usize) -> Result<usize, RecipeError> {
+    let rows = config.worlds.saturating_mul(length);
+    let rows = rows.saturating_mul(config.items);
     let tasks = config.scenario.len();
     for (name, value) in [
         ("worlds", config.worlds as u64),
@@ -364,7 +327,8 @@ fn check(config: &Config, rows: usize) -> Result<(), RecipeError> {
             "worlds, length, items: expected less than 2^32 rows of an iteration, found {rows}"
         )));
     }
-    Ok(())
+    config.ppo.check(rows)?;
+    Ok(rows)
 }
 
 /// Of what the tasks are.
@@ -395,8 +359,6 @@ struct Trainee<'a> {
     better: Learner,
     /// Knows the values' names.
     parameters: Parameters,
-    /// Of all observations.
-    moments: Moments,
     /// Its `batch` counts steps of the optimizer.
     state: TrainerState,
 }
@@ -409,14 +371,6 @@ const MOMENTS: [&str; 3] = [
 ];
 
 impl Trainee<'_> {
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            version: self.better.version,
-            values: self.better.values.clone(),
-            normalizer: Normalizer::of(&self.moments),
-        }
-    }
-
     /// The policy as a safetensors file: PyTorch's names and layouts in f32, what was seen of observations in f64, sizes as JSON
     /// in the metadata.
     fn bytes(&mut self) -> Result<Vec<u8>, RecipeError> {
@@ -425,7 +379,7 @@ impl Trainee<'_> {
             count,
             mean,
             squares,
-        } = &self.moments;
+        } = &self.better.moments;
         let bytes = |list: &[f64]| list.iter().flat_map(|x| x.to_le_bytes()).collect();
         let more: [Vec<u8>; 3] = [bytes(&[*count]), bytes(mean), bytes(squares)];
         let lengths = [1, mean.len(), squares.len()];
@@ -453,14 +407,15 @@ impl Trainee<'_> {
     }
 
     fn resume(&mut self, folder: &Path) -> Result<(), RecipeError> {
-        let wrong = |error: checkpoint::CheckpointError| RecipeError::Input(error.to_string());
-        let (saved, moments) = checkpoint::load_state(folder).map_err(wrong)?;
+        let (saved, moments) = checkpoint::load_state(folder).map_err(checkpoint_error)?;
         let (digest, config) = (&self.state.dataset_digest, &self.state.config);
-        saved.check(folder, "", digest, config).map_err(wrong)?;
+        saved
+            .check(folder, "", digest, config)
+            .map_err(checkpoint_error)?;
         let path = folder.join(checkpoint::NETWORK);
         self.parameters.load(&path)?;
         self.better.values = self.parameters.values().to_vec();
-        self.moments = read_moments(&path, self.sizes[0])?;
+        self.better.moments = read_moments(&path, self.sizes[0])?;
         let size = self.better.values.len();
         let optimizer = restored(PpoConfig::ADAM, size, moments, saved.batch);
         self.better.optimizer = optimizer.ok_or_else(|| {
@@ -506,14 +461,33 @@ pub fn read_moments(path: &Path, size: usize) -> Result<Moments, RecipeError> {
     })
 }
 
-pub(super) fn roll(
+/// Experience of an iteration.
+pub(super) fn act(
+    config: &Config,
+    learner: &Learner,
+    iteration: u64,
+    length: usize,
+    workers: &mut Workers,
+) -> Result<Vec<Segment>, RecipeError> {
+    let first = iteration * config.items as u64;
+    let items = (first..first + config.items as u64).map(|index| Item {
+        seed: config.seed,
+        index,
+        steps: length,
+        explores: true,
+    });
+    roll(workers, items, learner.snapshot())
+}
+
+fn roll(
     workers: &mut Workers,
     items: impl Iterator<Item = Item>,
-    policy: &Arc<Snapshot>,
+    policy: Snapshot,
 ) -> Result<Vec<Segment>, RecipeError> {
+    let policy = Arc::new(policy);
     let job = |item| Job::Roll {
         item,
-        policy: Arc::clone(policy),
+        policy: Arc::clone(&policy),
     };
     let done = workers.run(items.map(job).collect())?;
     let segment = |done| match done {
@@ -586,7 +560,7 @@ fn evaluate(
         steps: usize::MAX,
         explores: false,
     });
-    let segments = roll(workers, items, &Arc::new(policy))?;
+    let segments = roll(workers, items, policy)?;
     let mut judged = Judged {
         success: Vec::new(),
         held: Vec::new(),

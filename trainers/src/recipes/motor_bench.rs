@@ -1,8 +1,6 @@
 //! How fast hands are stepped and learn: steps of the environment a second of one core's time, beside which a peer's can be
 //! measured (tests/peers/motor/loop_speed.py).
 
-use std::sync::Arc;
-
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -10,9 +8,9 @@ use sim::hand::{HandScenario, Width};
 
 use super::RecipeError;
 use super::bench::cpu_seconds;
-use super::motor::{Config, read, roll};
-use crate::motor::ppo::{Batch, Learner};
-use crate::motor::{ActorCritic, Item, Moments, Normalizer, Roller, Snapshot, Workers};
+use super::motor::{Config, act, check, length, read};
+use crate::motor::ppo::Learner;
+use crate::motor::{ActorCritic, Roller, Workers};
 
 /// What was measured, with one thread.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,13 +37,17 @@ const ITERATIONS: u64 = 3;
 /// # Errors
 /// As [`super::motor::run`].
 pub fn run(config: &Config, print: bool) -> Result<Figures, RecipeError> {
-    let tasks = read(config)?;
+    let config = &Config {
+        scenario: config.scenario.iter().take(1).cloned().collect(),
+        ..config.clone()
+    };
+    let task = read(config)?.swap_remove(0);
     let figures = Figures {
-        scenario: tasks[0].hand_task.name.clone(),
+        scenario: task.hand_task.name.clone(),
         worlds: config.worlds,
         lanes: Width::best().lanes(),
-        env_steps_per_core_second: stepping(&tasks[0], config)?,
-        loop_env_steps_per_core_second: learning(tasks, config)?,
+        env_steps_per_core_second: stepping(&task, config)?,
+        loop_env_steps_per_core_second: learning(task, config)?,
     };
     if print {
         eprintln!(
@@ -97,41 +99,23 @@ fn stepping(task: &HandScenario, config: &Config) -> Result<f64, RecipeError> {
     Ok((STEPS * config.worlds) as f64 / seconds)
 }
 
-fn learning(tasks: Vec<HandScenario>, config: &Config) -> Result<f64, RecipeError> {
+fn learning(task: HandScenario, config: &Config) -> Result<f64, RecipeError> {
     let (worlds, network, seed) = (config.worlds, config.network.clone(), config.seed);
-    let make = move || Roller::new(&tasks, worlds, &network, seed);
+    let make = move || Roller::new(std::slice::from_ref(&task), worlds, &network, seed);
     let trial = make()?;
-    let (sizes, length) = (trial.sizes(), trial.horizon());
-    let rows = config.worlds * length * config.items;
-    config.ppo.check(rows)?;
+    let (sizes, length) = (trial.sizes(), length(config, &trial));
+    let rows = check(config, length)?;
     let (_, parameters) = ActorCritic::new(&config.network, sizes, seed)?;
-    let mut learner = Learner::new(&config.ppo, parameters.values());
-    let mut moments = Moments::new(sizes[0]);
+    let mut learner = Learner::new(&config.ppo, parameters.values(), sizes);
     let mut workers = Workers::new(1, &config.ppo, make);
     let mut start = 0.0;
     for iteration in 0..=ITERATIONS {
         if iteration == 1 {
             start = cpu_seconds();
         }
-        let policy = Arc::new(Snapshot {
-            version: learner.version,
-            values: learner.values.clone(),
-            normalizer: Normalizer::of(&moments),
-        });
-        let first = iteration * config.items as u64;
-        let items = (first..first + config.items as u64).map(|index| Item {
-            seed,
-            index,
-            steps: length,
-            explores: true,
-        });
-        let segments = roll(&mut workers, items, &policy)?;
-        let batch = Arc::new(Batch::new(&segments, sizes, &config.ppo));
+        let segments = act(config, &learner, iteration, length, &mut workers)?;
         let rate = config.ppo.learning_rate;
-        learner.learn(&batch, (seed, iteration), rate, &mut workers)?;
-        for segment in &segments {
-            moments.merge(&segment.moments);
-        }
+        learner.learn(&segments, (seed, iteration), rate, &mut workers)?;
     }
     let seconds = (cpu_seconds() - start).max(1e-9);
     Ok((ITERATIONS * rows as u64) as f64 / seconds)

@@ -29,8 +29,8 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::loader::Loader;
 use super::metrics::Metrics;
-use super::{Progress, RecipeError, restored};
-use crate::checkpoint::{self, CheckpointError, TrainerState};
+use super::{Progress, RecipeError, checkpoint_error, last_checkpoint, restored};
+use crate::checkpoint::{self, TrainerState};
 use crate::evaluation::representation::{alpha_req, determination, rank_me};
 use crate::evaluation::statistics::{Estimate, share};
 use crate::nn::{
@@ -264,25 +264,13 @@ pub fn pretrain(
     let networks = Networks::new(config, transitions, &mut parameters)?;
     let size = parameters.values().len();
     let mut optimizer = AdamW::new(config.adamw, size);
-    let mut state = TrainerState {
-        schema: TrainerState::SCHEMA.to_owned(),
-        step: 0,
-        epoch: 0,
-        batch: 0,
-        tokens: 0,
-        seconds: 0.0,
-        model_digest: String::new(),
-        dataset_digest: digest(transitions),
-        config: config_of_record(config)?,
-    };
+    let mut state = TrainerState::new(
+        String::new(),
+        digest(transitions),
+        config_of_record(config)?,
+    );
     let checkpoints = options.out.join("checkpoints");
-    let found = checkpoint::latest(&checkpoints);
-    if found.is_some() && !options.resume {
-        return Err(RecipeError::Input(format!(
-            "{}: holds a run already; go on with it or name another folder",
-            options.out.display()
-        )));
-    }
+    let found = last_checkpoint(&options.out, options.resume)?;
     std::fs::create_dir_all(&checkpoints)
         .map_err(|error| RecipeError::Failed(format!("{}: {error}", checkpoints.display())))?;
     if let Some(folder) = &found {
@@ -681,13 +669,6 @@ fn write_checkpoint(
         state,
     )
     .map_err(|error| RecipeError::Failed(error.to_string()))
-}
-
-fn checkpoint_error(error: CheckpointError) -> RecipeError {
-    match error {
-        CheckpointError::Model(error) => error.into(),
-        other => RecipeError::Input(other.to_string()),
-    }
 }
 
 impl From<TransitionsError> for RecipeError {

@@ -9,9 +9,9 @@ use dataset::transitions::Ahead;
 use sim::env::Fidelity;
 use sim::scenario_file::ScenarioFile;
 use trainers::objectives::{InverseDynamicsConfig, ObjectiveConfig};
-use trainers::recipes::RecipeError;
-use trainers::recipes::inverse_dynamics::{Config, FramesFrom, RunOptions, run};
+use trainers::recipes::inverse_dynamics::{Config, FramesFrom, run};
 use trainers::recipes::representation::Summary;
+use trainers::recipes::{RecipeError, RunOptions};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

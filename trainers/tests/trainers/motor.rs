@@ -12,8 +12,8 @@ use trainers::motor::{
     ActorCritic, ActorCriticConfig, Done, End, Item, Job, Moments, Normalizer, Roller, Segment,
     Snapshot, Workers,
 };
-use trainers::recipes::motor::{Config, Options, Summary, read_moments, run};
-use trainers::recipes::{RecipeError, motor_bench};
+use trainers::recipes::motor::{Config, Summary, read_moments, run};
+use trainers::recipes::{RecipeError, RunOptions, motor_bench};
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../scenarios/hand/{name}.toml"))
@@ -25,7 +25,7 @@ fn go(
     resume: bool,
     stop_after: Option<u64>,
 ) -> Result<Summary, RecipeError> {
-    let options = Options {
+    let options = RunOptions {
         out: out.to_owned(),
         resume,
         stop: &AtomicBool::new(false),
@@ -283,6 +283,16 @@ fn speed_is_measured_of_what_would_be_trained() {
         ..tiny()
     };
     assert_eq!(motor_bench::run(&wrong, false).unwrap_err().exit_code(), 2);
+    let none = Config {
+        worlds: 0,
+        ..tiny()
+    };
+    let error = motor_bench::run(&none, false).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(
+        error.to_string().contains("worlds: expected at least 1"),
+        "{error}"
+    );
 }
 
 fn point() -> HandScenario {
