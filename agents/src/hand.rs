@@ -9,6 +9,7 @@ use hand::kernel::Pose;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use sim::env::VectorEnv as _;
+use sim::hand::grasp::{Grasp, grasp};
 use sim::hand::{HandEnv, HandError, Layout, Seen, Setting};
 use sim::random::episode_rng;
 
@@ -200,6 +201,8 @@ impl HandPolicy for RandomHand {
 pub struct ScriptedHand {
     setting: Setting,
     script: Script,
+    /// How an object that is carried is held; closing is all that is done then.
+    grasp: Option<&'static Grasp>,
     lanes: Vec<Option<Lane>>,
 }
 
@@ -226,9 +229,16 @@ impl ScriptedHand {
             "hand/hold" => hold,
             "hand/key" => key,
             "hand/reorient" => reorient,
+            "hand/track" => |_, _, _| {},
             _ => return None,
         };
+        let model = &env.setting().model.name;
+        let object = env.scene().objects.first();
         Some(Self {
+            grasp: match env.task().name() {
+                "hand/track" => Some(grasp(model, &object?.name)?),
+                _ => None,
+            },
             setting: env.setting().clone(),
             script,
             lanes: Vec::new(),
@@ -252,6 +262,14 @@ impl HandPolicy for ScriptedHand {
     }
 
     fn act(&mut self, lane: usize, seen: &Seen<'_>, action: &mut [f32]) {
+        if let Some(grasp) = self.grasp {
+            // The arm follows the exemplar by itself.
+            action.fill(0.0);
+            for (x, control) in action.iter_mut().zip(&grasp.controls) {
+                *x = *control as f32;
+            }
+            return;
+        }
         let lane = self.lanes[lane].as_mut().expect("the world was reset");
         if lane.steps == 0 {
             lane.wanted = seen.joint_angles.iter().map(|x| f64::from(*x)).collect();

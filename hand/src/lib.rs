@@ -24,7 +24,7 @@ pub mod scenes;
 
 /// Rotations as the rows of their matrices, as bodies and shapes have them.
 pub mod turns {
-    pub use crate::math::{apply, matrix, product, quat_of};
+    pub use crate::math::{apply, from_z, matrix, product, quat_of, transposed};
 }
 
 mod collide;

@@ -66,7 +66,8 @@ pub(crate) fn apply_transposed(m: &M3, v: V3) -> V3 {
     [0, 1, 2].map(|j| m[0][j] * v[0] + m[1][j] * v[1] + m[2][j] * v[2])
 }
 
-pub(crate) fn transposed(m: &M3) -> M3 {
+/// The opposite turn.
+pub fn transposed(m: &M3) -> M3 {
     [0, 1, 2].map(|i| [0, 1, 2].map(|j| m[j][i]))
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn around(axis: V3, angle: f64) -> [f64; 4] {
 }
 
 /// The turn that takes the z axis to `to`, on the shortest way.
-pub(crate) fn from_z(to: V3) -> [f64; 4] {
+pub fn from_z(to: V3) -> [f64; 4] {
     let axis = cross([0.0, 0.0, 1.0], to);
     let sine = norm(axis);
     let axis = if sine < 1e-10 {

@@ -1,8 +1,12 @@
 //! What is simulated together: one model, objects that move freely, and things that stand still.
 
+use crate::math::{
+    add, apply_transposed, cross, dot, eigen, identity, matrix, product, quat_of, scale, sub, sum,
+    transposed,
+};
 use crate::model::{
-    Body, Contact, Inertial, Joint, JointKind, Model, ParameterSet, Position, ShapeKind,
-    usual_solimp, usual_solref,
+    Contact, Inertial, Joint, JointKind, Model, ParameterSet, Position, ShapeKind, usual_solimp,
+    usual_solref,
 };
 
 /// A model and its surroundings, in SI units.
@@ -125,66 +129,112 @@ impl DrivenRoot {
         "root_yaw",
     ];
 
-    /// The model on a driven root: its joints and controls come before those of the model's own joints, and after its muscles.
+    /// The model on a driven root that slides along the world's axes and turns around a place in the world: around x, then the
+    /// turned y, then the twice turned z. Its joints and controls come behind those of the model.
     ///
     /// # Errors
     /// When not exactly one body hangs on the world, or it has joints of its own.
-    pub fn carry(&self, model: &Model) -> Result<Model, String> {
-        let mut roots = model.body.iter().filter(|b| b.parent == "world");
+    pub fn carry(&self, model: &Model, pivot: [f64; 3]) -> Result<Model, String> {
+        let mut model = model.clone();
+        let mut roots = model.body.iter_mut().filter(|b| b.parent == "world");
         let (Some(root), None) = (roots.next(), roots.next()) else {
             return Err("a driven root needs exactly one body that hangs on the world".to_owned());
         };
-        if model.joint.iter().any(|j| j.body == root.name) {
-            return Err(format!("body \"{}\" has joints of its own", root.name));
-        }
         let name = root.name.clone();
-        let mut model = model.clone();
+        // Joints are given in the axes of their body.
+        let turn = matrix(root.quat);
+        let anchor = apply_transposed(&turn, sub(pivot, root.pos));
         let inertia = self.mass * 0.01;
-        let carriage = Inertial {
+        root.inertial = Some(Inertial {
             mass: self.mass,
-            com: [0.0; 3],
+            com: anchor,
             inertia: [inertia, inertia, inertia, 0.0, 0.0, 0.0],
-        };
-        for body in &mut model.body {
-            if body.name == name {
-                *body = Body {
-                    inertial: Some(carriage.clone()),
-                    ..body.clone()
-                };
-            }
+        });
+        if model.joint.iter().any(|j| j.body == name) {
+            return Err(format!("body \"{name}\" has joints of its own"));
         }
-        let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        let joints = Self::JOINTS.iter().enumerate().map(|(i, joint)| Joint {
-            name: (*joint).to_owned(),
-            body: name.clone(),
-            kind: if i < 3 {
-                JointKind::Slide
-            } else {
-                JointKind::Hinge
-            },
-            axis: axes[i % 3],
-            anchor: [0.0; 3],
-            limit: Some([-self.reach[i / 3], self.reach[i / 3]]),
-            limit_solref: usual_solref(),
-            limit_solimp: usual_solimp(),
-            damping: self.damping[i / 3],
-            armature: 0.0,
-        });
-        let held = Self::JOINTS.iter().enumerate().map(|(i, joint)| Position {
-            name: (*joint).to_owned(),
-            joint: (*joint).to_owned(),
-            stiffness: self.stiffness[i / 3],
-            damping: 0.0,
-            control: Some([-self.reach[i / 3], self.reach[i / 3]]),
-            force: None,
-        });
-        model.joint.splice(0..0, joints);
-        model.position.splice(0..0, held);
+        for (i, joint) in Self::JOINTS.iter().enumerate() {
+            let limit = [-self.reach[i / 3], self.reach[i / 3]];
+            model.joint.push(Joint {
+                name: (*joint).to_owned(),
+                body: name.clone(),
+                kind: if i < 3 {
+                    JointKind::Slide
+                } else {
+                    JointKind::Hinge
+                },
+                // What a world's axis is to the body: a row of its turn.
+                axis: turn[i % 3],
+                anchor,
+                limit: Some(limit),
+                limit_solref: usual_solref(),
+                limit_solimp: usual_solimp(),
+                damping: self.damping[i / 3],
+                armature: 0.0,
+            });
+            model.position.push(Position {
+                name: (*joint).to_owned(),
+                joint: (*joint).to_owned(),
+                stiffness: self.stiffness[i / 3],
+                damping: 0.0,
+                control: Some(limit),
+                force: None,
+            });
+        }
         Ok(model)
     }
 }
 
 impl Object {
+    /// A body of one density made of shapes that are given in any axes, and where in those its centre of mass lies and how its
+    /// axes are turned: a place in metres and a quaternion w, x, y, z. Where shapes overlap, they count twice.
+    ///
+    /// # Panics
+    /// When a shape is a plane: it has no volume.
+    pub fn compound(name: &str, mass: f64, shapes: &[Primitive]) -> (Self, [f64; 3], [f64; 4]) {
+        let volumes: Vec<f64> = shapes.iter().map(Primitive::volume).collect();
+        let density = mass / volumes.iter().sum::<f64>();
+        let mut com = [0.0; 3];
+        for (shape, volume) in shapes.iter().zip(&volumes) {
+            com = add(com, scale(shape.pos, volume * density / mass));
+        }
+        let mut inertia = identity(0.0);
+        for (shape, volume) in shapes.iter().zip(&volumes) {
+            let (mass, turn) = (volume * density, matrix(shape.quat));
+            let [x, y, z] = shape.gyration().map(|square| mass * square);
+            let own = [[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, z]];
+            let off = sub(shape.pos, com);
+            let away = [0, 1, 2].map(|i| {
+                [0, 1, 2].map(|j| {
+                    let square = if i == j { dot(off, off) } else { 0.0 };
+                    mass * (square - off[i] * off[j])
+                })
+            });
+            let turned = product(&turn, &product(&own, &transposed(&turn)));
+            inertia = sum(&inertia, &sum(&turned, &away));
+        }
+        let (inertia, mut axes) = eigen(inertia);
+        let handed = dot(
+            cross(transposed(&axes)[0], transposed(&axes)[1]),
+            transposed(&axes)[2],
+        );
+        if handed < 0.0 {
+            axes = axes.map(|[x, y, z]| [x, y, -z]);
+        }
+        let own = shapes.iter().map(|shape| Primitive {
+            pos: apply_transposed(&axes, sub(shape.pos, com)),
+            quat: quat_of(&product(&transposed(&axes), &matrix(shape.quat))),
+            ..shape.clone()
+        });
+        let object = Self {
+            name: name.to_owned(),
+            mass,
+            inertia,
+            shapes: own.collect(),
+        };
+        (object, com, quat_of(&axes))
+    }
+
     /// Whether it can be.
     ///
     /// # Errors
@@ -218,8 +268,100 @@ impl Primitive {
         }
     }
 
+    /// Cubic metres.
+    fn volume(&self) -> f64 {
+        let [a, b, c] = self.size;
+        let pi = std::f64::consts::PI;
+        match self.kind {
+            ShapeKind::Sphere => 4.0 / 3.0 * pi * a.powi(3),
+            ShapeKind::Capsule => pi * a * a * (2.0 * b + 4.0 / 3.0 * a),
+            ShapeKind::Cylinder => 2.0 * pi * a * a * b,
+            ShapeKind::Box => 8.0 * a * b * c,
+            ShapeKind::Ellipsoid => 4.0 / 3.0 * pi * a * b * c,
+            ShapeKind::Plane => panic!("a plane has no volume"),
+        }
+    }
+
+    /// Squares of the radii of gyration around its axes: inertia by mass.
+    fn gyration(&self) -> [f64; 3] {
+        let [a, b, c] = self.size;
+        let square = |x: f64| x * x;
+        match self.kind {
+            ShapeKind::Sphere => [0.4 * square(a); 3],
+            ShapeKind::Capsule => {
+                // Two half balls at the ends of a cylinder, by their shares of the volume.
+                let ball = 4.0 / 3.0 * a / (2.0 * b + 4.0 / 3.0 * a);
+                let along = ball * 0.4 * square(a) + (1.0 - ball) * 0.5 * square(a);
+                let half_balls = 0.4 * square(a) + square(b) + 0.75 * a * b;
+                let cylinder = square(a) / 4.0 + square(b) / 3.0;
+                let across = ball * half_balls + (1.0 - ball) * cylinder;
+                [across, across, along]
+            }
+            ShapeKind::Cylinder => {
+                let across = square(a) / 4.0 + square(b) / 3.0;
+                [across, across, 0.5 * square(a)]
+            }
+            ShapeKind::Box => [
+                square(b) + square(c),
+                square(a) + square(c),
+                square(a) + square(b),
+            ]
+            .map(|x| x / 3.0),
+            ShapeKind::Ellipsoid => [
+                square(b) + square(c),
+                square(a) + square(c),
+                square(a) + square(b),
+            ]
+            .map(|x| x / 5.0),
+            ShapeKind::Plane => panic!("a plane has no inertia"),
+        }
+    }
+
     /// The same shape elsewhere.
     pub fn at(self, pos: [f64; 3]) -> Self {
         Self { pos, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compound_has_the_mass_and_inertia_of_its_whole() {
+        // A box of halves, turned and moved: what a box of one piece has.
+        let half = |x: f64| Primitive::new(ShapeKind::Box, [0.05, 0.02, 0.01]).at([x, 0.3, 0.0]);
+        let (object, com, _) = Object::compound("box", 0.6, &[half(0.1), half(0.2)]);
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(close(com[0], 0.15) && close(com[1], 0.3) && close(com[2], 0.0));
+        let square = |x: f64| x * x;
+        let mut expected = [
+            0.2 * (square(0.02) + square(0.01)),
+            0.2 * (square(0.1) + square(0.01)),
+            0.2 * (square(0.1) + square(0.02)),
+        ];
+        let mut found = object.inertia;
+        expected.sort_by(f64::total_cmp);
+        found.sort_by(f64::total_cmp);
+        assert!((0..3).all(|i| close(found[i], expected[i])), "{found:?}");
+        // A long capsule is nearly a cylinder, a short one nearly a ball.
+        let gyration = |kind, size| Primitive::new(kind, size).gyration();
+        let long = gyration(ShapeKind::Capsule, [0.01, 10.0, 0.0]);
+        let rod = gyration(ShapeKind::Cylinder, [0.01, 10.0, 0.0]);
+        assert!((0..3).all(|i| (long[i] / rod[i] - 1.0).abs() < 3e-3));
+        let short = gyration(ShapeKind::Capsule, [0.01, 1e-9, 0.0]);
+        let ball = gyration(ShapeKind::Sphere, [0.01, 0.0, 0.0]);
+        assert!((0..3).all(|i| (short[i] / ball[i] - 1.0).abs() < 1e-6));
+        // An L lies askew in its own axes: seen through them, its shapes are where they were.
+        let arm = |size, pos| Primitive::new(ShapeKind::Box, size).at(pos);
+        let shapes = [
+            arm([0.05, 0.01, 0.01], [0.05, 0.0, 0.0]),
+            arm([0.01, 0.05, 0.01], [0.0, 0.05, 0.02]),
+        ];
+        let (object, com, quat) = Object::compound("l", 0.1, &shapes);
+        for (own, given) in object.shapes.iter().zip(&shapes) {
+            let back = add(com, crate::math::apply(&matrix(quat), own.pos));
+            assert!((0..3).all(|i| close(back[i], given.pos[i])), "{back:?}");
+        }
     }
 }

@@ -145,7 +145,7 @@ fn around_object(n: usize, mut rng: ChaCha8Rng, object: Object, on_table: bool) 
         (0.4, 0.7),
     ];
     let model = DrivenRoot::default()
-        .carry(&myohand())
+        .carry(&myohand(), [0.0; 3])
         .expect("one body of the MyoHand hangs on the world");
     let kernel = Kernel::new(&model, ParameterSet::Compat);
     let joints: Vec<String> = model.joint.iter().map(|j| j.name.clone()).collect();

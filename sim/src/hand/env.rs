@@ -7,6 +7,7 @@ use ::hand::batch::{Reading, Width};
 use ::hand::model;
 use ::hand::scene::Scene;
 use episode::{Action, Header, Observation, RewardTerm, Space, Value};
+use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,8 @@ pub struct HandEnv {
     max_steps: u32,
     threads: usize,
     drives: Vec<Drive>,
+    /// What the task tells each drive besides (n_drives).
+    lead: Vec<f32>,
     n_actions: usize,
     layout: Layout,
     worlds: Worlds,
@@ -208,7 +211,7 @@ impl HandEnv {
         };
         let layout = Layout::new(sizes);
         let branches = branches(&setting, &body, &worlds)?;
-        let drives = drives(&setting, &body, config.actions);
+        let drives = drives(&setting, &body, config.actions, &*task);
         let (n, n_terms) = (n_worlds, task.terms().len());
         let drawn_by = digest(&body, &*task, &config);
         let digest = with_solver(&drawn_by, config.solver);
@@ -242,6 +245,7 @@ impl HandEnv {
                 .map(|drive| drive.number + 1)
                 .max()
                 .unwrap_or(0),
+            lead: vec![0.0; drives.len()],
             drives,
             layout,
             worlds,
@@ -296,6 +300,11 @@ impl HandEnv {
         self.max_steps
     }
 
+    /// Actions that have passed in a world's episode, those before a start along its way among them.
+    pub fn passed(&self, lane: usize) -> u32 {
+        self.lanes[lane].steps
+    }
+
     /// Everything that is in each world.
     pub fn scene(&self) -> &Scene {
         &self.scene
@@ -317,6 +326,21 @@ impl HandEnv {
     /// # Errors
     /// When there is no such world, or the task starts with what is not a number.
     pub fn reset_lane(&mut self, lane: usize, seed: u64, index: u64) -> Result<(), HandError> {
+        self.reset_along(lane, seed, index, 0.0)
+    }
+
+    /// The same, where a share of all episodes starts somewhere along its way ([`Task::along`]): which ones and where is drawn
+    /// from the episode's stream.
+    ///
+    /// # Errors
+    /// As [`HandEnv::reset_lane`].
+    pub fn reset_along(
+        &mut self,
+        lane: usize,
+        seed: u64,
+        index: u64,
+        share: f64,
+    ) -> Result<(), HandError> {
         let worlds = self.lanes.len();
         if lane >= worlds {
             return Err(HandError::Lane { lane, worlds });
@@ -331,6 +355,12 @@ impl HandEnv {
         let mut target = vec![0.0; self.layout.span(part::TARGET, part::TARGET).len()];
         self.task
             .draw(&self.setting, &mut rng, &mut state, &mut target);
+        let mut rng = episode_rng(seed, &self.drawn_by, index, "along");
+        let passed = if rng.random::<f64>() < share {
+            self.task.along(&self.setting, &mut rng, &mut state)
+        } else {
+            None
+        };
         let angles = state.qpos.iter().chain(&state.qvel).chain(&state.act);
         let objects = state
             .objects
@@ -341,13 +371,14 @@ impl HandEnv {
                 task: self.task.name(),
             });
         }
+        let passed = passed.unwrap_or(0).min(self.max_steps - 1);
         self.worlds.set_state(lane, &state)?;
         let still = self.drives.iter().map(|drive| drive.at_rest);
         self.worlds.control(lane, still);
         self.worlds.look(lane);
         self.lanes[lane] = Lane {
             start: Some(start),
-            steps: 0,
+            steps: passed,
             running: true,
             acts: false,
         };
@@ -486,8 +517,13 @@ impl HandEnv {
 
     /// What the actuators of a world are told until they are told something else.
     fn control(&mut self, lane: usize, action: &[f32]) {
-        let told = |drive: &Drive| drive.at_rest + drive.range.control(action[drive.number]);
-        self.worlds.control(lane, self.drives.iter().map(told));
+        self.lead.fill(0.0);
+        self.task.lead(self.lanes[lane].steps, &mut self.lead);
+        let told = |(drive, lead): (&Drive, &f32)| {
+            lead + drive.at_rest + drive.range.control(action[drive.number])
+        };
+        self.worlds
+            .control(lane, self.drives.iter().zip(&self.lead).map(told));
     }
 
     /// Steps the worlds that act, and judges what came of it.
@@ -535,6 +571,8 @@ impl HandEnv {
         }
         let phase = self.lanes[lane].steps as f32 / self.max_steps as f32;
         world[self.layout.span(part::PHASE, part::PHASE)].fill(phase);
+        let target = self.layout.span(part::TARGET, part::TARGET);
+        self.task.follow(self.lanes[lane].steps, &mut world[target]);
         self.layout.bound(world);
         let (before, error) = self.layout.split_error(world);
         self.task.error(&self.layout.seen(before), error);
@@ -752,7 +790,7 @@ impl Range {
 }
 
 /// What the numbers of an action are: muscles, motors that apply a force, motors that hold a place.
-fn drives(setting: &Setting, body: &Body, actions: Actions) -> Vec<Drive> {
+fn drives(setting: &Setting, body: &Body, actions: Actions, task: &dyn Task) -> Vec<Drive> {
     let model = &setting.model;
     let muscle = match actions {
         Actions::Excitation => Range::Excitation,
@@ -771,7 +809,10 @@ fn drives(setting: &Setting, body: &Body, actions: Actions) -> Vec<Drive> {
         (&t.name, motor(t.control), carries)
     });
     let positions = model.position.iter();
-    let positions = positions.map(|p| (&p.name, motor(p.control), 0.0));
+    let positions = positions.map(|p| {
+        let play = task.play(&p.name).map(|x| [-x, x].map(f64::from));
+        (&p.name, motor(play.or(p.control)), 0.0)
+    });
     let mut drives: Vec<Drive> = Vec::new();
     let mut shared = None;
     let mut next = 0;

@@ -22,6 +22,9 @@
 pub mod appearance;
 mod body;
 mod env;
+pub mod exemplar;
+pub mod grasp;
+pub mod objects;
 mod observation;
 pub mod scenario;
 pub mod sight;
@@ -45,6 +48,9 @@ pub enum HandError {
     /// The model file cannot be used.
     #[error("{0}")]
     Model(String),
+    /// What an object shall do cannot be done.
+    #[error(transparent)]
+    Exemplar(#[from] exemplar::ExemplarError),
     /// The solver cannot compute the scene.
     #[error(transparent)]
     Batch(#[from] ::hand::batch::BatchError),

@@ -16,7 +16,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::appearance::{Appearance, AppearanceRanges};
 use super::sight::{Context, Sight};
-use super::task::{Chores, Hold, Housework, Key, Place, Point, Pose, Reach, Reorient, Task};
+use super::task::{
+    Chores, Hold, Housework, Key, Place, Point, Pose, Reach, Reorient, Task, Track, Tracking,
+};
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::camera::{self, CameraEntry};
 use crate::problem::{InputError, Problem};
@@ -114,6 +116,8 @@ pub enum TaskChoice {
     Key(Key),
     /// A cube in the palm turned as given.
     Reorient(Reorient),
+    /// An object carried along an exemplar.
+    Track(Track),
     /// A point mass at a given place.
     Point(Point),
     /// A thing carried to a given place by a gripper.
@@ -125,20 +129,32 @@ pub enum TaskChoice {
 impl TaskChoice {
     /// Its name in the table of tasks: `hand/pose`.
     pub fn name(&self) -> &'static str {
-        self.task().name()
+        match self {
+            Self::Pose(task) => task.name(),
+            Self::Reach(task) => task.name(),
+            Self::Hold(task) => task.name(),
+            Self::Key(task) => task.name(),
+            Self::Reorient(task) => task.name(),
+            Self::Track(_) => Track::NAME,
+            Self::Point(task) => task.name(),
+            Self::Place(task) => task.name(),
+            Self::Chores(_) => Housework::NAME,
+        }
     }
 
-    fn task(&self) -> Box<dyn Task> {
-        match self.clone() {
+    /// The task, for a body; files that it names are looked for beside the scenario's.
+    fn task(&self, body: &Body, beside: &Path) -> Result<Box<dyn Task>, HandError> {
+        Ok(match self.clone() {
             Self::Pose(task) => Box::new(task),
             Self::Reach(task) => Box::new(task),
             Self::Hold(task) => Box::new(task),
             Self::Key(task) => Box::new(task),
             Self::Reorient(task) => Box::new(task),
+            Self::Track(track) => Box::new(Tracking::new(track, body, beside)?),
             Self::Point(task) => Box::new(task),
             Self::Place(task) => Box::new(task),
             Self::Chores(chores) => Box::new(Housework::new(chores)),
-        }
+        })
     }
 }
 
@@ -248,7 +264,9 @@ impl HandScenario {
             solver: *solver,
             ..Config::default()
         };
-        let env = HandEnv::new(body, task.task(), config, n_worlds)?;
+        let beside = self.path.parent().unwrap_or(Path::new(""));
+        let task = task.task(&body, beside)?;
+        let env = HandEnv::new(body, task, config, n_worlds)?;
         Ok(env.of_scenario(&self.hand_task.name, &self.digest))
     }
 }

@@ -9,6 +9,7 @@ use ::hand::scene::Primitive;
 use ::hand::turns::{apply, matrix, product, quat_of};
 
 use super::appearance::Appearance;
+use super::objects::prop;
 use super::task::{Task, View};
 use super::{HandEnv, Seen};
 use crate::camera::{self, Camera, CameraEntry, Light, Material, Solid, Texture};
@@ -80,24 +81,17 @@ impl Sight {
             id: 1,
             ..Solid::default()
         }];
-        still.extend(
-            scene
-                .fixed
-                .iter()
-                .filter_map(|fixed| primitive(fixed, WOOD, 2)),
-        );
+        still.extend(scene.fixed.iter().map(|fixed| primitive(fixed, WOOD, 2)));
         let catalogue = Catalogue::standard();
         let color = |name: &str| {
-            let class = catalogue.find(name).map(|id| catalogue.class(id).color);
-            class.unwrap_or([0.30, 0.55, 0.80])
+            let class = || catalogue.find(name).map(|id| catalogue.class(id).color);
+            let prop = prop(name).map(|prop| prop.color);
+            prop.or_else(class).unwrap_or([0.30, 0.55, 0.80])
         };
         let objects = scene.objects.first().into_iter();
         let object = objects.flat_map(|object| {
             let color = color(&object.name);
-            object
-                .shapes
-                .iter()
-                .filter_map(move |s| primitive(s, color, 3))
+            object.shapes.iter().map(move |s| primitive(s, color, 3))
         });
         Self {
             shapes,
@@ -129,11 +123,8 @@ impl Sight {
             let pose = &poses[shape.link];
             let pos = apply(&pose.turn, shape.pos);
             let [w, x, y, z] = quat_of(&product(&pose.turn, &shape.turn));
-            let Some(form) = form(shape.kind, shape.size) else {
-                continue;
-            };
             scene.solids.push(Solid {
-                shape: form,
+                shape: form(shape.kind, shape.size),
                 position: [0, 1, 2].map(|i| (pose.pos[i] + pos[i]) as f32),
                 rotation: [x, y, z, w].map(|x| x as f32),
                 material: Material::plain(*color),
@@ -211,9 +202,9 @@ pub fn usual_camera(task: &dyn Task, size: usize) -> Camera {
     Camera::look_at(from, to, fovy, size, size)
 }
 
-fn form(kind: ShapeKind, size: [f64; 3]) -> Option<camera::Shape> {
+fn form(kind: ShapeKind, size: [f64; 3]) -> camera::Shape {
     let [a, b, c] = size.map(|x| x as f32);
-    Some(match kind {
+    match kind {
         ShapeKind::Sphere => camera::Shape::Sphere { radius: a },
         ShapeKind::Capsule => camera::Shape::Capsule {
             radius: a,
@@ -225,18 +216,18 @@ fn form(kind: ShapeKind, size: [f64; 3]) -> Option<camera::Shape> {
         },
         ShapeKind::Box => camera::Shape::Box { half: [a, b, c] },
         ShapeKind::Ellipsoid => camera::Shape::Ellipsoid { half: [a, b, c] },
-        ShapeKind::Plane => return None,
-    })
+        ShapeKind::Plane => camera::Shape::Plane,
+    }
 }
 
-fn primitive(primitive: &Primitive, color: [f32; 3], id: u16) -> Option<Solid> {
+fn primitive(primitive: &Primitive, color: [f32; 3], id: u16) -> Solid {
     let [w, x, y, z] = primitive.quat.map(|x| x as f32);
-    Some(Solid {
-        shape: form(primitive.kind, primitive.size)?,
+    Solid {
+        shape: form(primitive.kind, primitive.size),
         position: primitive.pos.map(|x| x as f32),
         rotation: [x, y, z, w],
         material: Material::plain(color),
         id,
         ..Solid::default()
-    })
+    }
 }

@@ -5,6 +5,8 @@ use episode::{Action, Value};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
+use super::exemplar::Exemplar;
+use super::grasp;
 use super::task::{named, names};
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::env::{EnvError, Start, VectorEnv as _, Wish};
@@ -30,9 +32,20 @@ fn rows() -> Vec<Row> {
         let gripped = ["gripper/place", "gripper/chores"];
         rows.extend(gripped.map(|name| (name, gripper.clone(), solver)));
         rows.push(("point/reach", point.clone(), solver));
+        rows.push(("hand/track/cup_drink", myohand.clone(), solver));
         rows
     };
     BOTH.into_iter().flat_map(of).collect()
+}
+
+/// The tasks of objects.
+fn object_rows() -> Vec<Row> {
+    let myohand = Body::myohand().unwrap();
+    let row = |name: &str| -> Row {
+        let name = Box::leak(format!("hand/track/{name}").into_boxed_str());
+        (name, myohand.clone(), Solver::Batch)
+    };
+    super::exemplar::names().map(row).collect()
 }
 
 const BOTH: [Solver; 2] = [Solver::Batch, Solver::Rapier];
@@ -101,7 +114,7 @@ fn play(env: &mut HandEnv, first: u64, steps: usize) -> Vec<Vec<Vec<u32>>> {
 
 #[test]
 fn every_task_keeps_its_spaces_and_its_limit() {
-    for row in rows() {
+    for row in rows().into_iter().chain(object_rows()) {
         let config = Config {
             max_steps: Some(50),
             ..Config::default()
@@ -144,10 +157,12 @@ fn every_task_keeps_its_spaces_and_its_limit() {
             assert_eq!(step.state_digest.len(), 32);
             assert!(step.refusal.is_none() && step.info.is_empty());
         }
-        // The target stays what it was, and the phase passes.
+        // The target stays what it was, but where it is a way (a test of its own), and the phase passes.
         let part = |o: &episode::Observation, name: &str| o.0[name].clone();
         let seen = &last.observation;
-        assert_eq!(part(&episode.first, "target"), part(seen, "target"));
+        if !row.0.starts_with("hand/track") {
+            assert_eq!(part(&episode.first, "target"), part(seen, "target"));
+        }
         let passed = episode.steps.len() as f32 / 50.0;
         assert_eq!(part(seen, "phase"), Value::Array(vec![passed]));
     }
@@ -533,4 +548,104 @@ fn throughput() {
             "{name}: {observed:.2} us to observe a world, {index} episodes, {diverged} diverged"
         );
     }
+}
+
+#[test]
+fn every_object_task_has_a_scenario_and_the_target_moves_only_with_time() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/hand/track");
+    let files = std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(files, super::exemplar::names().count());
+    for name in super::exemplar::names() {
+        let path = format!("{folder}/{name}.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let scenario = super::HandScenario::load_text(&text, &path).unwrap();
+        let exemplar = Exemplar::named(name).unwrap();
+        assert_eq!(scenario.hand_task.about.as_ref().unwrap(), &exemplar.say);
+        let mut env = scenario.env(2, None).unwrap();
+        assert_eq!(env.max_steps() as usize, exemplar.frames.len() - 1);
+        // Another course of events: the same targets.
+        let target = |env: &HandEnv, lane: usize| {
+            let n = env.n_observations();
+            env.layout()
+                .seen(&env.observations()[lane * n..][..n])
+                .target
+                .to_vec()
+        };
+        env.reset_lane(0, 1, 0).unwrap();
+        env.reset_lane(1, 1, 1).unwrap();
+        let mut rng = stream(0);
+        for step in 1..4 {
+            let mut both = actions(&mut rng, &env);
+            both.extend(actions(&mut rng, &env));
+            env.step_flat(&both).unwrap();
+            assert_eq!(target(&env, 0), target(&env, 1), "{name}");
+            let place = exemplar.frames[step].0.map(|x| x as f32);
+            assert_eq!(target(&env, 0)[..3], place, "{name}");
+        }
+    }
+}
+
+#[test]
+fn grasps_hold_their_objects_when_they_are_shaken() {
+    let body = Body::myohand().unwrap();
+    let mut held = Vec::new();
+    let mut lost = Vec::new();
+    for name in super::exemplar::names() {
+        let prop = Exemplar::named(name).unwrap().prop;
+        let grasp = grasp::grasp(&body.model.name, &prop.object.name).unwrap();
+        let slips = grasp::hold(&body, prop, grasp, 8, 1).unwrap();
+        let worst = slips.into_iter().fold(0.0, f64::max);
+        if worst < 0.02 { &mut held } else { &mut lost }.push((name, worst));
+    }
+    println!("lost: {lost:?}");
+    assert!(
+        held.len() >= 50,
+        "{} of 57 hold; lost: {lost:?}",
+        held.len()
+    );
+}
+
+#[test]
+fn episodes_that_start_along_the_way_start_with_the_object_held_where_it_shall_be() {
+    let row: Row = (
+        "hand/track/cup_drink",
+        Body::myohand().unwrap(),
+        Solver::Batch,
+    );
+    let mut env = env(&row, Config::default(), 16);
+    let n = env.n_observations();
+    let mut starts = Vec::new();
+    for lane in 0..16 {
+        env.reset_along(lane, 1, lane as u64, 1.0).unwrap();
+        let seen = env.layout().seen(&env.observations()[lane * n..][..n]);
+        assert!(
+            seen.error[..3].iter().all(|e| e.abs() < 1e-4),
+            "{:?}",
+            seen.error
+        );
+        assert!(
+            seen.error[3..6].iter().all(|e| e.abs() < 1e-3),
+            "{:?}",
+            seen.error
+        );
+        assert!((seen.phase[0] - env.passed(lane) as f32 / env.max_steps() as f32).abs() < 1e-6);
+        starts.push(env.passed(lane));
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    assert!(starts.len() > 8, "{starts:?}");
+    // Half of them, the same in any world.
+    let begins = |env: &mut HandEnv, lane: usize, index: u64| {
+        env.reset_along(lane, 1, index, 0.5).unwrap();
+        env.passed(lane)
+    };
+    let some: Vec<u32> = (0..64).map(|i| begins(&mut env, 0, i)).collect();
+    assert_eq!(
+        some,
+        (0..64)
+            .map(|i| begins(&mut env, 5, i))
+            .collect::<Vec<u32>>()
+    );
+    let at_start = some.iter().filter(|passed| **passed == 0).count();
+    assert!((16..48).contains(&at_start), "{at_start}");
 }

@@ -47,6 +47,8 @@ pub struct EpisodeResult {
     pub reward: f64,
     /// Its steps.
     pub steps: u32,
+    /// The most that it could have had.
+    pub most: u32,
     /// Those after which what is wanted held.
     pub succeeded: u32,
     /// Whether it held at the end.
@@ -54,9 +56,14 @@ pub struct EpisodeResult {
 }
 
 impl EpisodeResult {
-    /// Share of its steps after which what is wanted held.
+    /// Share of the most steps that it could have had, after which what is wanted held.
     pub fn held(&self) -> f64 {
-        f64::from(self.succeeded) / f64::from(self.steps.max(1))
+        f64::from(self.succeeded) / f64::from(self.most.max(1))
+    }
+
+    /// Whether it held after 80 % of them: TCDM's and MyoDex's measure of a task.
+    pub fn solved(&self) -> bool {
+        self.held() >= 0.8
     }
 }
 
@@ -116,10 +123,12 @@ pub struct Roller {
     network: ActorCritic,
     parameters: Parameters,
     version: Option<u64>,
+    along: f64,
 }
 
 impl Roller {
-    /// So many worlds of each task, all with observations and actions of the same numbers.
+    /// So many worlds of each task, all with observations and actions of the same numbers. Of the episodes that explore, a share
+    /// starts along the way where the task knows states there.
     ///
     /// # Errors
     /// When the tasks differ in that, or worlds cannot be made.
@@ -128,6 +137,7 @@ impl Roller {
         worlds: usize,
         network: &ActorCriticConfig,
         seed: u64,
+        along: f64,
     ) -> Result<Self, RecipeError> {
         let made: Result<Vec<HandEnv>, HandError> =
             tasks.iter().map(|task| task.env(worlds, None)).collect();
@@ -156,6 +166,7 @@ impl Roller {
             network,
             parameters,
             version: None,
+            along,
         })
     }
 
@@ -206,10 +217,12 @@ impl Roller {
         let spread: Vec<f32> = Vec::try_from(&self.network.log_std(&self.parameters).exp())?;
         let constant: f32 = spread.iter().map(|s| -s.ln() - 0.918_938_5).sum();
 
+        let along = if item.explores { self.along } else { 0.0 };
         let first = |world: usize| (item.index * worlds as u64 + world as u64) * EPISODES;
         let mut episodes: Vec<u64> = (0..worlds).map(first).collect();
         for (world, index) in episodes.iter().enumerate() {
-            env.reset_lane(world, item.seed, *index).map_err(failed)?;
+            env.reset_along(world, item.seed, *index, along)
+                .map_err(failed)?;
         }
         let rows = if item.explores {
             item.steps * worlds
@@ -228,10 +241,15 @@ impl Roller {
             task,
             reward: 0.0,
             steps: 0,
+            most: 0,
             succeeded: 0,
             success: false,
         };
-        let mut running = vec![blank; worlds];
+        let fresh = |env: &HandEnv, world: usize| EpisodeResult {
+            most: env.max_steps() - env.passed(world),
+            ..blank
+        };
+        let mut running: Vec<_> = (0..worlds).map(|world| fresh(env, world)).collect();
         let mut over = vec![false; worlds];
         let mut bounded = vec![0.0; worlds * n_actions];
         for step in 0..item.steps {
@@ -287,7 +305,6 @@ impl Roller {
                 let (terminated, truncated) = (env.terminated()[world], env.truncated()[world]);
                 if terminated || truncated {
                     segment.episodes.push(*episode);
-                    *episode = blank;
                 }
                 segment.ends.push(match (terminated, truncated || last) {
                     (true, _) => End::Terminated,
@@ -311,8 +328,9 @@ impl Roller {
                 }
                 if item.explores {
                     episodes[world] += 1;
-                    env.reset_lane(world, item.seed, episodes[world])
+                    env.reset_along(world, item.seed, episodes[world], along)
                         .map_err(failed)?;
+                    running[world] = fresh(env, world);
                 } else {
                     over[world] = true;
                 }

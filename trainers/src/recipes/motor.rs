@@ -51,6 +51,11 @@ pub struct Config {
     pub length: usize,
     /// Items of an iteration.
     pub items: usize,
+    /// Share of the episodes that start along the way, where a task knows states there (reference-state initialization); in
+    /// evaluations, all start at the beginning.
+    pub along: f64,
+    /// A policy to begin from, as a run leaves it: its values and what it saw of observations. Left out: a new one.
+    pub from: Option<PathBuf>,
     /// Policy and critic.
     pub network: ActorCriticConfig,
     /// How they learn.
@@ -75,6 +80,8 @@ impl Default for Config {
             worlds: 64,
             length: 0,
             items: 4,
+            along: 0.5,
+            from: None,
             network: ActorCriticConfig::default(),
             ppo: PpoConfig::default(),
             evaluate_every: 10,
@@ -96,8 +103,10 @@ pub struct Summary {
     pub env_steps: u64,
     /// Share of episodes that succeed, without noise, by task: what is wanted holds at their end.
     pub success: Vec<Estimate>,
-    /// Share of their steps after which it holds, by task.
+    /// Share of the longest episode's steps after which it holds, by task.
     pub held: Vec<f64>,
+    /// Share of episodes in which that is at least 80 %, by task.
+    pub solved: Vec<Estimate>,
     /// Mean sum of an episode's rewards, by task.
     pub reward: Vec<f64>,
     /// Seconds of the run, over all sessions.
@@ -117,7 +126,7 @@ pub struct Summary {
 /// is not finite, a worker fails twice on the same item, or a file cannot be written.
 pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeError> {
     let tasks = read(config)?;
-    let trial = Roller::new(&tasks, 1, &config.network, config.seed)?;
+    let trial = Roller::new(&tasks, 1, &config.network, config.seed, config.along)?;
     let sizes = trial.sizes();
     let terms: Vec<&[&str]> = trial.terms().collect();
     let length = length(config, &trial);
@@ -135,8 +144,10 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let checkpoints = options.out.join("checkpoints");
     let found = last_checkpoint(&options.out, options.resume)?;
     prepare_folder(config, &options.out)?;
-    if let Some(folder) = &found {
-        learner.resume(folder)?;
+    match (&found, &config.from) {
+        (Some(folder), _) => learner.resume(folder)?,
+        (None, Some(policy)) => learner.begin_from(policy)?,
+        (None, None) => {}
     }
 
     let count = match config.workers {
@@ -145,8 +156,8 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     };
     let make = {
         let (tasks, network) = (tasks.clone(), config.network.clone());
-        let (worlds, seed) = (config.worlds, config.seed);
-        move || Roller::new(&tasks, worlds, &network, seed)
+        let (worlds, seed, along) = (config.worlds, config.seed, config.along);
+        move || Roller::new(&tasks, worlds, &network, seed, along)
     };
     let mut workers = Workers::new(count, &config.ppo, make);
     let mut metrics = Metrics::open(&options.out.join("metrics.jsonl"), learner.state.step)?;
@@ -202,8 +213,9 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         if due || learner.state.step == iterations {
             let found = evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?;
             for (name, list) in [
-                ("evaluated_success", found.success()),
+                ("evaluated_success", values(&found.success)),
                 ("evaluated_held", found.held.clone()),
+                ("evaluated_solved", values(&found.solved)),
                 ("evaluated_reward", found.reward.clone()),
             ] {
                 line.insert(name.to_owned(), list.into());
@@ -218,8 +230,10 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
             "step": learner.state.step, "acting_seconds": acting, "learning_seconds": learning, "env_steps_per_second": rate,
         }))?;
         let held = judged.as_ref().map_or_else(String::new, |(_, found)| {
-            let n = found.success.len().max(1) as f64;
-            format!(", success {:.2}", found.success().iter().sum::<f64>() / n)
+            let mean =
+                |list: &[Estimate]| values(list).iter().sum::<f64>() / list.len().max(1) as f64;
+            let [success, solved] = [&found.success, &found.solved].map(|list| mean(list));
+            format!(", success {success:.2}, solved {solved:.2}")
         });
         let left = ((last - learner.state.step) * rows as u64) as f64 / rate.max(1e-9);
         progress.tell(
@@ -254,6 +268,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         env_steps: step * rows as u64,
         success: judged.success,
         held: judged.held,
+        solved: judged.solved,
         reward: judged.reward,
         seconds: learner.state.seconds,
         env_steps_per_second: ((step - begun) * rows as u64) as f64 / (acting + learning).max(1e-9),
@@ -325,6 +340,12 @@ pub(super) fn check(config: &Config, length: usize) -> Result<usize, RecipeError
     if rows as u64 > u64::from(u32::MAX) {
         return Err(RecipeError::Input(format!(
             "worlds, length, items: expected less than 2^32 rows of an iteration, found {rows}"
+        )));
+    }
+    if !(0.0..=1.0).contains(&config.along) {
+        return Err(RecipeError::Input(format!(
+            "along: expected a share in 0 to 1, found {}",
+            config.along
         )));
     }
     config.ppo.check(rows)?;
@@ -406,16 +427,21 @@ impl Trainee<'_> {
             .map_err(|error| RecipeError::Failed(error.to_string()))
     }
 
+    /// Takes over a policy's values and what it saw of observations.
+    fn begin_from(&mut self, policy: &Path) -> Result<(), RecipeError> {
+        self.parameters.load(policy)?;
+        self.better.values = self.parameters.values().to_vec();
+        self.better.moments = read_moments(policy, self.sizes[0])?;
+        Ok(())
+    }
+
     fn resume(&mut self, folder: &Path) -> Result<(), RecipeError> {
         let (saved, moments) = checkpoint::load_state(folder).map_err(checkpoint_error)?;
         let (digest, config) = (&self.state.dataset_digest, &self.state.config);
         saved
             .check(folder, "", digest, config)
             .map_err(checkpoint_error)?;
-        let path = folder.join(checkpoint::NETWORK);
-        self.parameters.load(&path)?;
-        self.better.values = self.parameters.values().to_vec();
-        self.better.moments = read_moments(&path, self.sizes[0])?;
+        self.begin_from(&folder.join(checkpoint::NETWORK))?;
         let size = self.better.values.len();
         let optimizer = restored(PpoConfig::ADAM, size, moments, saved.batch);
         self.better.optimizer = optimizer.ok_or_else(|| {
@@ -537,13 +563,12 @@ fn figures(line: &mut Map<String, Value>, segments: &[Segment], terms: &[&[&str]
 struct Judged {
     success: Vec<Estimate>,
     held: Vec<f64>,
+    solved: Vec<Estimate>,
     reward: Vec<f64>,
 }
 
-impl Judged {
-    fn success(&self) -> Vec<f64> {
-        self.success.iter().map(|estimate| estimate.value).collect()
-    }
+fn values(list: &[Estimate]) -> Vec<f64> {
+    list.iter().map(|estimate| estimate.value).collect()
 }
 
 /// Episodes that no policy of the run is trained on: those of another seed.
@@ -564,6 +589,7 @@ fn evaluate(
     let mut judged = Judged {
         success: Vec::new(),
         held: Vec::new(),
+        solved: Vec::new(),
         reward: Vec::new(),
     };
     for task in 0..tasks {
@@ -572,6 +598,8 @@ fn evaluate(
         let n = own.len().max(1) as f64;
         let right = own.iter().filter(|episode| episode.success).count();
         judged.success.push(share(right, own.len()));
+        let solved = own.iter().filter(|episode| episode.solved()).count();
+        judged.solved.push(share(solved, own.len()));
         judged
             .held
             .push(own.iter().map(|e| e.held()).sum::<f64>() / n);

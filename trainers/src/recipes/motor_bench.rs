@@ -101,7 +101,7 @@ fn stepping(task: &HandScenario, config: &Config) -> Result<f64, RecipeError> {
 
 fn learning(task: HandScenario, config: &Config) -> Result<f64, RecipeError> {
     let (worlds, network, seed) = (config.worlds, config.network.clone(), config.seed);
-    let make = move || Roller::new(std::slice::from_ref(&task), worlds, &network, seed);
+    let make = move || Roller::new(std::slice::from_ref(&task), worlds, &network, seed, 0.0);
     let trial = make()?;
     let (sizes, length) = (trial.sizes(), length(config, &trial));
     let rows = check(config, length)?;

@@ -106,7 +106,7 @@ fn a_policys_file_acts_as_it_was_learnt() {
     // As the recipe evaluates: the same episodes come to the same end.
     let played = play(&mut env, &mut policy, config.seed.wrapping_add(1 << 32), 1).unwrap();
     let rolled = {
-        let mut one = Roller::new(&[task], 1, &config.network, 1).unwrap();
+        let mut one = Roller::new(&[task], 1, &config.network, 1, 0.0).unwrap();
         let (_, mut parameters) =
             ActorCritic::new(&config.network, one.sizes(), config.seed).unwrap();
         parameters.load(&done.policy).unwrap();
@@ -301,7 +301,7 @@ fn point() -> HandScenario {
 }
 
 fn roller(worlds: usize) -> Result<Roller, RecipeError> {
-    Roller::new(&[point()], worlds, &tiny().network, 1)
+    Roller::new(&[point()], worlds, &tiny().network, 1, 0.0)
 }
 
 fn policy() -> Arc<Snapshot> {

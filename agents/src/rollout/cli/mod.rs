@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod exemplar;
 mod png;
 mod progress;
 mod rollout;
@@ -24,6 +25,7 @@ pub(crate) fn main() -> ExitCode {
     } = Arguments::parse();
     let done = match command {
         Command::Scenario(command) => scenario::run(&command),
+        Command::Exemplar(command) => exemplar::run(command, seed),
         Command::Rollout(command) => rollout::run(command, seed),
         Command::Data(command) => data::run(&command),
         Command::Bench(command) => bench::run(&command, seed),
@@ -66,6 +68,9 @@ enum Command {
     /// Scenario files: which there are, whether they are right, how to begin one.
     #[command(subcommand)]
     Scenario(scenario::Command),
+    /// Objects carried by a hand: what is shown of the tasks, how the hand grasps.
+    #[command(subcommand)]
+    Exemplar(exemplar::Command),
     /// Generate episodes, simulate them again, read one.
     #[command(subcommand)]
     Rollout(rollout::Command),

@@ -390,6 +390,9 @@ enum About {
 }
 
 impl Housework {
+    /// Its name in the table of tasks.
+    pub const NAME: &'static str = "gripper/chores";
+
     /// Chores that are about nothing that is there show when the scene is built.
     pub fn new(chores: Chores) -> Self {
         let mut parts = Vec::new();
@@ -562,7 +565,7 @@ impl Housework {
 
 impl Task for Housework {
     fn name(&self) -> &'static str {
-        "gripper/chores"
+        Self::NAME
     }
 
     fn say(&self) -> String {

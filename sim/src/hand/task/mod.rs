@@ -6,6 +6,7 @@
 //! | `hand/reach` | all fingertips at given places | `myoHandReachRandom-v0` |
 //! | `hand/hold` | an object at a given place above the palm | `myoHandObjHoldRandom-v0` |
 //! | `hand/key` | a key turned by a given angle | `myoHandKeyTurnRandom-v0` |
+//! | `hand/track` | an object carried along an exemplar, by a hand on an arm | `MyoHandCupDrink-v0` and the like |
 //! | `hand/reorient` | a cube in the palm turned as given | `myoHandReorient8-v0`, `myoChallengeDieReorientP1-v0` |
 //! | `point/reach` | a point mass at a given place | |
 //! | `gripper/place` | a thing carried to a given place by a gripper | |
@@ -28,8 +29,10 @@ mod point;
 mod pose;
 mod reach;
 mod reorient;
+mod track;
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use ::hand::batch::{ObjectState, WorldState};
 use ::hand::scene::{Options, Scene};
@@ -44,6 +47,7 @@ pub use point::Point;
 pub use pose::{Pose, PoseWeights};
 pub use reach::{Reach, ReachWeights};
 pub use reorient::{Reorient, ReorientWeights};
+pub use track::{Arm, Track, TrackWeights, Tracking};
 
 use super::{Body, HandError, Seen, Setting};
 
@@ -87,6 +91,24 @@ pub trait Task: Debug + Send + Sync {
         start: &mut WorldState,
         target: &mut [f32],
     );
+
+    /// Puts an episode that was drawn somewhere along its way, where the task knows states to start from (reference-state
+    /// initialization, Peng et al. 2018, arXiv:1804.02717); says how many actions have passed there. `None`: it knows none.
+    fn along(&self, _: &Setting, _: &mut ChaCha8Rng, _: &mut WorldState) -> Option<u32> {
+        None
+    }
+
+    /// What the target is after so many actions, where it moves: a function of what was drawn and of the time alone.
+    fn follow(&self, _step: u32, _target: &mut [f32]) {}
+
+    /// What controls of the hand's actuators are told besides what the next action says, after so many actions; given as 0
+    /// (n_actuators).
+    fn lead(&self, _step: u32, _controls: &mut [f32]) {}
+
+    /// How far to both sides an action moves an actuator of that name, where that is not the actuator's own range.
+    fn play(&self, _actuator: &str) -> Option<f32> {
+        None
+    }
 
     /// What is missing to the target, from all other parts of an observation.
     fn error(&self, seen: &Seen<'_>, error: &mut [f32]);
@@ -149,7 +171,7 @@ pub fn names() -> [&'static str; 5] {
     ]
 }
 
-/// The task of that name with its usual configuration.
+/// The task of that name with its usual configuration; `hand/track/cup_drink` and the like are those of objects, with MyoHand.
 pub fn named(name: &str) -> Option<Box<dyn Task>> {
     Some(match name {
         "hand/pose" => Box::new(Pose::default()),
@@ -160,7 +182,14 @@ pub fn named(name: &str) -> Option<Box<dyn Task>> {
         "point/reach" => Box::new(Point::default()),
         "gripper/place" => Box::new(Place::default()),
         "gripper/chores" => Box::new(Housework::new(Chores::default())),
-        _ => return None,
+        _ => {
+            let track = Track {
+                exemplar: name.strip_prefix("hand/track/")?.to_owned(),
+                ..Track::default()
+            };
+            let body = Body::myohand().ok()?;
+            Box::new(Tracking::new(track, &body, Path::new("")).ok()?)
+        }
     })
 }
 
@@ -198,6 +227,23 @@ impl Task for Box<dyn Task> {
         target: &mut [f32],
     ) {
         (**self).draw(setting, rng, start, target);
+    }
+    fn along(
+        &self,
+        setting: &Setting,
+        rng: &mut ChaCha8Rng,
+        start: &mut WorldState,
+    ) -> Option<u32> {
+        (**self).along(setting, rng, start)
+    }
+    fn follow(&self, step: u32, target: &mut [f32]) {
+        (**self).follow(step, target);
+    }
+    fn lead(&self, step: u32, controls: &mut [f32]) {
+        (**self).lead(step, controls);
+    }
+    fn play(&self, actuator: &str) -> Option<f32> {
+        (**self).play(actuator)
     }
     fn error(&self, seen: &Seen<'_>, error: &mut [f32]) {
         (**self).error(seen, error);

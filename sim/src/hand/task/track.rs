@@ -1,0 +1,355 @@
+//! An object carried along an exemplar.
+//!
+//! MyoDex's object tasks as MyoSuite 2.12.2 has them (`MyoHandCupDrink-v0` and the like) reward the object's distance to a
+//! recorded path; where in the path an episode is, and where the object shall be, is not observed; episodes end after 75
+//! actions whatever the path's length; nothing says whether a task is solved. Here episodes are as long as their exemplar; what
+//! is observed has the time, where the object shall be now and later, and how long the exemplar is. Success is TCDM's (Dasari et
+//! al. 2023, arXiv:2209.11221, appendix): the object within 1 cm of where it shall be, judged after each action; an episode is
+//! solved when that holds for at least 80 % of the exemplar.
+
+use std::path::{Path, PathBuf};
+
+use ::hand::batch::WorldState;
+use ::hand::scene::Scene;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Quat, Task, Verdict, View, effort, norm, turn_between, whether};
+use crate::hand::exemplar::{
+    self, Exemplar, FRAME_SECONDS, Pose, arm_between, carried, relative, then,
+};
+use crate::hand::grasp::{self, Grasp};
+use crate::hand::{Body, HandError, Seen, Setting};
+
+/// Frames from now at which the target is told.
+const AHEAD: [usize; 3] = [0, 5, 15];
+/// Frames by which the arm lags behind what it is told.
+const LAG: usize = 3;
+
+/// An object carried along an exemplar by a hand on an arm. Six joints carry the hand: three slides and three hinges through
+/// where the object stands at first; they are held at the places that their controls name. Target: where the object shall be
+/// now, in 0.1 s and in 0.3 s (each 7: meters, then quaternion w, x, y, z), half the sides of the box around it in meters (3),
+/// its mass in kilograms (1), the exemplar's length in seconds (1). Error: from where the object is to where it shall be now, in
+/// meters (3), the turn that is missing, as axis times angle in world axes (3), from each fingertip to the object, in meters
+/// (n_tips × 3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Track {
+    /// One of the 57 tasks by name, as `cup_drink`. Left out where `reference` is given.
+    pub exemplar: String,
+    /// A reference file of MyoDM or TCDM (`.npz`) to take the object's way from, beside the scenario.
+    pub reference: Option<PathBuf>,
+    /// With `reference`: which object it is.
+    pub object: Option<String>,
+    /// What the arm does by itself.
+    pub arm: Arm,
+    /// Success: distance in meters.
+    pub near_m: f32,
+    /// The end: distance in meters.
+    pub far_m: f32,
+    /// Weights of the reward's terms.
+    pub weights: TrackWeights,
+}
+
+impl Track {
+    /// Its name in the table of tasks.
+    pub const NAME: &'static str = "hand/track";
+}
+
+/// What an arm does by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// It carries the hand along the exemplar; actions lead it away from there, by up to 10 cm and half a radian.
+    #[default]
+    Follows,
+    /// Nothing: actions name where it shall be, by up to 55 cm and 2.7 radians from where it starts.
+    Free,
+}
+
+/// Weights of the terms of [`Track`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrackWeights {
+    /// exp(-50 (e + 0.1 a / π)) of the object's distance e in meters and angle a in radians from where it shall be: TCDM's.
+    pub object: f32,
+    /// 1 while the object shall be lifted and is, by at least 2 cm.
+    pub lift: f32,
+    /// -1 at the end, where the object is too far off.
+    pub penalty: f32,
+    /// exp(-5 s) of the mean square s of the hand's joint angles from those of the grasp, in radians.
+    pub posture: f32,
+    /// Minus the muscles' effort.
+    pub energy: f32,
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Self {
+            exemplar: String::new(),
+            reference: None,
+            object: None,
+            arm: Arm::Follows,
+            near_m: 0.01,
+            far_m: 0.25,
+            weights: TrackWeights::default(),
+        }
+    }
+}
+
+impl Default for TrackWeights {
+    /// MyoDM's.
+    fn default() -> Self {
+        Self {
+            object: 1.0,
+            lift: 1.0,
+            penalty: 2.0,
+            posture: 0.0,
+            energy: 0.0,
+        }
+    }
+}
+
+/// A [`Track`] with its exemplar and grasp.
+#[derive(Clone, Debug)]
+pub struct Tracking {
+    track: Track,
+    exemplar: Exemplar,
+    grasp: &'static Grasp,
+    /// What is told of the exemplar in each frame (frames × 7).
+    poses: Vec<[f32; 7]>,
+    /// Where the arm is in each frame while it follows.
+    arms: Vec<[f32; 6]>,
+    sag: f32,
+}
+
+impl Tracking {
+    /// A task for a body; `beside` is the folder of the scenario.
+    ///
+    /// # Errors
+    /// When there is no such exemplar, its file cannot be read, or the hand has no grasp of the object.
+    pub fn new(track: Track, body: &Body, beside: &Path) -> Result<Self, HandError> {
+        let exemplar = match &track.reference {
+            None => Exemplar::named(&track.exemplar)?,
+            Some(path) => {
+                let name = track.object.as_deref().unwrap_or_default();
+                let prop = exemplar::object(name)?;
+                Exemplar::from_file(&beside.join(path), prop)?
+            }
+        };
+        let object = exemplar.prop.object.name.as_str();
+        let missing = || HandError::Missing {
+            task: Track::NAME,
+            kind: "grasp of",
+            name: object.to_owned(),
+            model: body.model.name.clone(),
+        };
+        let grasp = grasp::grasp(&body.model.name, object).ok_or_else(missing)?;
+        let pose = |(pos, quat): &Pose| {
+            let sign = if quat[0] < 0.0 { -1.0 } else { 1.0 };
+            let [x, y, z] = *pos;
+            let [a, b, c, d] = quat.map(|q| sign * q);
+            [x, y, z, a, b, c, d].map(|x| x as f32)
+        };
+        let arms = (0..exemplar.frames.len()).map(|frame| exemplar.arm(frame).map(|x| x as f32));
+        Ok(Self {
+            poses: exemplar.frames.iter().map(pose).collect(),
+            arms: arms.collect(),
+            sag: grasp::sag(&body.model) as f32,
+            track,
+            exemplar,
+            grasp,
+        })
+    }
+
+    /// What the object is shown to do.
+    pub fn exemplar(&self) -> &Exemplar {
+        &self.exemplar
+    }
+
+    fn frame(&self, step: usize) -> usize {
+        step.min(self.poses.len() - 1)
+    }
+
+    /// The object, held, in a frame, and where the arm is then.
+    fn held(&self, frame: usize) -> ([f64; 6], Pose) {
+        let start = &self.exemplar.frames[0];
+        let wanted = &self.exemplar.frames[frame];
+        // The arm turns around where the object stood; held, the object is a little off.
+        let pivot: Pose = (start.0, [1.0, 0.0, 0.0, 0.0]);
+        let off = relative(&pivot, &self.grasp.held);
+        // arm after off = wanted, so that arm = wanted after the opposite of off.
+        let back = relative(&off, &([0.0; 3], [1.0, 0.0, 0.0, 0.0]));
+        let arm = arm_between(&pivot, &then(wanted, &back));
+        (arm, then(&carried(arm, &pivot), &off))
+    }
+}
+
+impl Task for Tracking {
+    fn name(&self) -> &'static str {
+        Track::NAME
+    }
+
+    fn say(&self) -> String {
+        self.exemplar.say.clone()
+    }
+
+    fn goal(&self) -> String {
+        let Exemplar { name, prop, .. } = &self.exemplar;
+        let object = &prop.object.name;
+        format!("{object} within {} m of {name}", self.track.near_m)
+    }
+
+    fn max_steps(&self) -> u32 {
+        self.poses.len() as u32 - 1
+    }
+
+    fn scene(&self, body: &Body) -> Result<Scene, HandError> {
+        grasp::scene(body, self.exemplar.prop, &self.grasp.hand, &grasp::ARM)
+    }
+
+    fn n_target(&self, _: &Setting) -> usize {
+        7 * AHEAD.len() + 5
+    }
+
+    fn n_error(&self, setting: &Setting) -> usize {
+        6 + 3 * setting.tips.len()
+    }
+
+    fn standing(&self, setting: &Setting) -> WorldState {
+        let open = self.grasp.open.iter().map(|x| *x as f32);
+        let n = setting.model.joint.len();
+        WorldState {
+            qpos: open.chain([0.0; 6]).collect(),
+            qvel: vec![0.0; n],
+            act: vec![0.0; setting.model.muscle.len()],
+            objects: vec![grasp::at_pose(&self.exemplar.frames[0], [0.0; 3], [0.0; 3])],
+        }
+    }
+
+    fn draw(&self, _: &Setting, _: &mut ChaCha8Rng, _: &mut WorldState, target: &mut [f32]) {
+        let prop = self.exemplar.prop;
+        let rest = &mut target[7 * AHEAD.len()..];
+        for (x, half) in rest.iter_mut().zip(prop.half) {
+            *x = half as f32;
+        }
+        rest[3] = prop.object.mass as f32;
+        rest[4] = (FRAME_SECONDS * (self.poses.len() - 1) as f64) as f32;
+        self.follow(0, target);
+    }
+
+    fn along(
+        &self,
+        setting: &Setting,
+        rng: &mut ChaCha8Rng,
+        start: &mut WorldState,
+    ) -> Option<u32> {
+        let frame = rng.random_range(0..self.poses.len() - 1);
+        let n = setting.n_joints;
+        let ((arm, object), (next, moved)) = (self.held(frame), self.held(frame + 1));
+        for (x, closed) in start.qpos.iter_mut().zip(&self.grasp.closed) {
+            *x = *closed as f32;
+        }
+        for (x, control) in start.act.iter_mut().zip(&self.grasp.controls) {
+            *x = *control as f32;
+        }
+        let rate = |from: f64, to: f64| (to - from) / FRAME_SECONDS;
+        for i in 0..6 {
+            start.qpos[n + i] = arm[i] as f32;
+            start.qvel[n + i] = rate(arm[i], next[i]) as f32;
+        }
+        let velocity = [0, 1, 2].map(|i| rate(object.0[i], moved.0[i]));
+        let quat = |pose: &Pose| pose.1.map(|x| x as f32);
+        let turn = turn_between(quat(&object), quat(&moved)).map(|x| f64::from(x) / FRAME_SECONDS);
+        let back = ::hand::turns::transposed(&::hand::turns::matrix(object.1));
+        let spin = ::hand::turns::apply(&back, turn);
+        start.objects[0] = grasp::at_pose(&object, velocity, spin);
+        Some(frame as u32)
+    }
+
+    fn follow(&self, step: u32, target: &mut [f32]) {
+        for (ahead, pose) in AHEAD.iter().zip(target.chunks_exact_mut(7)) {
+            pose.copy_from_slice(&self.poses[self.frame(step as usize + ahead)]);
+        }
+    }
+
+    fn lead(&self, step: u32, controls: &mut [f32]) {
+        let first = controls.len() - 6;
+        if self.track.arm == Arm::Follows {
+            let frame = self.frame(step as usize + 1 + LAG);
+            controls[first..].copy_from_slice(&self.arms[frame]);
+        }
+        controls[first + 2] += self.sag;
+    }
+
+    fn play(&self, actuator: &str) -> Option<f32> {
+        let joint = ::hand::scene::DrivenRoot::JOINTS
+            .iter()
+            .position(|j| *j == actuator)?;
+        Some(match (self.track.arm, joint) {
+            (Arm::Follows, 0..3) => 0.1,
+            (Arm::Follows, _) => 0.5,
+            (Arm::Free, 0..3) => exemplar::REACH[0] as f32,
+            (Arm::Free, _) => exemplar::REACH[1] as f32,
+        })
+    }
+
+    fn error(&self, seen: &Seen<'_>, error: &mut [f32]) {
+        let quat = |pose: &[f32]| -> Quat { [pose[3], pose[4], pose[5], pose[6]] };
+        let turn = turn_between(quat(seen.object_pose), quat(seen.target));
+        for e in 0..3 {
+            error[e] = seen.target[e] - seen.object_pose[e];
+            error[3 + e] = turn[e];
+        }
+        for (i, (x, tip)) in error[6..].iter_mut().zip(seen.fingertips).enumerate() {
+            *x = seen.object_pose[i % 3] - tip;
+        }
+    }
+
+    fn terms(&self) -> &'static [&'static str] {
+        &["object", "lift", "penalty", "posture", "energy"]
+    }
+
+    fn judge(&self, seen: &Seen<'_>, terms: &mut [f32]) -> Verdict {
+        let Track {
+            near_m,
+            far_m,
+            weights: w,
+            ..
+        } = &self.track;
+        let (distance, angle) = (norm(&seen.error[..3]), norm(&seen.error[3..6]));
+        let close = distance + 0.1 * angle / std::f32::consts::PI;
+        let rest = self.poses[0][2] + 0.02;
+        let lifted = seen.target[2] >= rest && seen.object_pose[2] >= rest;
+        let far = distance > *far_m;
+        let closed = seen.joint_angles.iter().zip(&self.grasp.closed);
+        let square: f32 = closed.map(|(a, b)| (a - *b as f32).powi(2)).sum();
+        let square = square / self.grasp.closed.len() as f32;
+        terms.copy_from_slice(&[
+            w.object * libm::expf(-50.0 * close),
+            w.lift * whether(lifted),
+            -w.penalty * whether(far),
+            w.posture * libm::expf(-5.0 * square),
+            -w.energy * effort(seen),
+        ]);
+        Verdict {
+            success: distance < *near_m,
+            terminated: far,
+        }
+    }
+
+    fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
+        seen.target.first_chunk::<3>().copied()
+    }
+
+    fn view(&self) -> View {
+        View {
+            from: [0.75, -0.95, 0.65],
+            to: [0.0, 0.0, 0.15],
+            fovy: 0.7,
+            ground: 0.0,
+        }
+    }
+}
