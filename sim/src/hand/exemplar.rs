@@ -291,6 +291,11 @@ impl Exemplar {
         Ok(())
     }
 
+    /// How long the object's way is, in meters.
+    pub fn path(&self) -> f64 {
+        steps(&self.frames).sum()
+    }
+
     /// Where an arm that carries the object along, and turns around where it stood, is in a frame: three slides in meters, three
     /// hinges in radians.
     pub fn arm(&self, frame: usize) -> [f64; 6] {
@@ -298,15 +303,14 @@ impl Exemplar {
     }
 }
 
+/// How far an object goes from frame to frame, in meters.
+fn steps(frames: &[Pose]) -> impl Iterator<Item = f64> {
+    frames.windows(2).map(|w| distance(w[0].0, w[1].0))
+}
+
 /// The fastest that an object goes along frames, in m/s.
 fn speed(frames: &[Pose]) -> f64 {
-    let step = |pair: &[Pose]| {
-        (0..3)
-            .map(|i| (pair[1].0[i] - pair[0].0[i]).powi(2))
-            .sum::<f64>()
-    };
-    let longest = frames.windows(2).map(step).fold(0.0, f64::max);
-    longest.sqrt() / FRAME_SECONDS
+    steps(frames).fold(0.0, f64::max) / FRAME_SECONDS
 }
 
 /// Between two frames: places in a line, turns normalized between the nearer signs.
@@ -417,6 +421,16 @@ impl Motion {
     }
 }
 
+/// A place, unturned.
+pub fn unturned(pos: [f64; 3]) -> Pose {
+    (pos, [1.0, 0.0, 0.0, 0.0])
+}
+
+/// From one place to another.
+pub fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
+}
+
 /// What takes an object from one pose to another, as an arm does it that turns around the first: around x, the turned y, the
 /// twice turned z.
 pub fn arm_between(from: &Pose, to: &Pose) -> [f64; 6] {
@@ -483,15 +497,7 @@ mod tests {
             list.sort_by(f64::total_cmp);
             list[list.len() / 2]
         };
-        let distance =
-            |a: [f64; 3], b: [f64; 3]| (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt();
-        let path = |e: &Exemplar| {
-            e.frames
-                .windows(2)
-                .map(|w| distance(w[0].0, w[1].0))
-                .sum::<f64>()
-        };
-        let paths: Vec<f64> = all.iter().map(path).collect();
+        let paths: Vec<f64> = all.iter().map(Exemplar::path).collect();
         // Of the 95 references of MyoSuite 2.12.2: 42 to 100 frames, paths of 0.09 to 2.9 m with a median of 1.26, motion
         // after 0.36 s in the median, all lifted by more than 4 cm.
         assert!(paths.iter().all(|p| (0.09..2.9).contains(p)), "{paths:?}");

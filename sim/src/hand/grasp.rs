@@ -15,7 +15,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::exemplar::{Pose, arm_between, carried, relative, rotation, then};
+use super::exemplar::{Pose, arm_between, carried, distance, relative, rotation, then, unturned};
 use super::objects::Prop;
 use super::{Body, HandError, Setting};
 use crate::random::episode_rng;
@@ -89,11 +89,7 @@ pub fn write(grasps: &[Grasp]) -> String {
 
 /// The grasps of a hand by its model's name.
 pub fn grasps(model: &str) -> &'static [Grasp] {
-    match anatomy(model) {
-        Some(anatomy) if std::ptr::eq(anatomy, &ANATOMIES[0]) => &MYOHAND,
-        Some(_) => &ROBOT,
-        None => &[],
-    }
+    anatomy(model).map_or(&[], |anatomy| anatomy.shipped)
 }
 
 /// How a hand grasps an object; `None` where nobody has searched.
@@ -104,6 +100,8 @@ pub fn grasp(model: &str, object: &str) -> Option<&'static Grasp> {
 /// What the search needs to know of a hand.
 struct Anatomy {
     model: &'static str,
+    /// What was found before.
+    shipped: &'static LazyLock<Vec<Grasp>>,
     /// A body behind the palm, and the first bodies of the fingers.
     wrist: &'static str,
     knuckles: [&'static str; 4],
@@ -121,9 +119,10 @@ const PULLS: usize = 7;
 /// Numbers of a candidate: where from (yaw, roll, pitch), where to (3), bends, pulls.
 const NUMBERS: usize = 6 + BENDS + PULLS;
 
-const ANATOMIES: [Anatomy; 2] = [
+static ANATOMIES: [Anatomy; 2] = [
     Anatomy {
         model: "MyoHand",
+        shipped: &MYOHAND,
         wrist: "lunate",
         knuckles: ["proxph2", "proxph3", "proxph4", "proxph5"],
         posture: &[
@@ -160,6 +159,7 @@ const ANATOMIES: [Anatomy; 2] = [
     },
     Anatomy {
         model: "robot_hand",
+        shipped: &ROBOT,
         wrist: "wrist",
         knuckles: [
             "index_proximal",
@@ -470,8 +470,10 @@ pub fn hold(
     let sag = sag(&scene.model);
     let lifted = [0.0, 0.0, 0.1, 0.0, 0.0, 0.0];
     let pivot = prop.stands.0;
-    let before: Pose = (pivot, [1.0, 0.0, 0.0, 0.0]);
-    let object = then(&arm_pose(lifted, pivot), &relative(&before, &grasp.held));
+    let object = then(
+        &arm_pose(lifted, pivot),
+        &relative(&unturned(pivot), &grasp.held),
+    );
     let qpos = grasp.closed.iter().chain(&lifted).map(|x| *x as f32);
     let state = WorldState {
         qpos: qpos.collect(),
@@ -491,24 +493,17 @@ pub fn hold(
     for step in 0..25 {
         for (world, slip) in slips.iter_mut().enumerate() {
             if step % 5 == 0 {
-                let mut control = batch.control_mut(world);
-                for (i, x) in grasp.controls.iter().enumerate() {
-                    control.set(i, *x as f32);
-                }
-                for (i, x) in lifted.iter().enumerate() {
+                let mut arm = lifted;
+                for (i, x) in arm.iter_mut().enumerate() {
                     let push = if i < 3 { 0.01 } else { 0.1 } * (2.0 * rng.random::<f64>() - 1.0);
                     let more = if i == 2 { sag } else { 0.0 };
-                    control.set(grasp.controls.len() + i, (x + push + more) as f32);
+                    *x = *x + push + more;
                 }
+                let hand = grasp.controls.iter().map(|x| *x as f32);
+                tell(&mut batch, world, hand, arm.map(|x| x as f32));
             }
             if step > 0 {
-                let now = batch.state(world);
-                let arm = arm_pose(
-                    [0, 1, 2, 3, 4, 5].map(|i| f64::from(now.qpos[joints + i])),
-                    pivot,
-                );
-                let object = &now.objects[0];
-                let object = (object.pos.map(f64::from), object.quat.map(f64::from));
+                let (arm, object, _) = look(&batch, world, joints, pivot);
                 let off = distance(relative(&arm, &object).0, first.0);
                 *slip = if batch.has_diverged(world) {
                     f64::INFINITY
@@ -522,15 +517,32 @@ pub fn hold(
     Ok(slips)
 }
 
+/// Tells the actuators of a world's hand, and those of its arm.
+fn tell(batch: &mut Batch, world: usize, hand: impl Iterator<Item = f32>, arm: [f32; 6]) {
+    let mut control = batch.control_mut(world);
+    for (i, x) in hand.chain(arm).enumerate() {
+        control.set(i, x);
+    }
+}
+
+/// Where the arm and the object of a world are, and the hand's joints and arm.
+fn look(batch: &Batch, world: usize, n_joints: usize, pivot: [f64; 3]) -> (Pose, Pose, Vec<f64>) {
+    let state = batch.state(world);
+    let qpos: Vec<f64> = state.qpos.iter().map(|x| f64::from(*x)).collect();
+    let arm = [0, 1, 2, 3, 4, 5].map(|i| qpos[n_joints + i]);
+    let object = &state.objects[0];
+    let object = (object.pos.map(f64::from), object.quat.map(f64::from));
+    (arm_pose(arm, pivot), object, qpos)
+}
+
 /// The arm's motion as a pose: what was at `pivot`, unturned, is there.
 fn arm_pose(arm: [f64; 6], pivot: [f64; 3]) -> Pose {
-    carried(arm, &(pivot, [1.0, 0.0, 0.0, 0.0]))
+    carried(arm, &unturned(pivot))
 }
 
 /// Where the body that hangs on the world is after what was at `pivot` was brought elsewhere with it.
 fn root_at(root: &Pose, pivot: [f64; 3], moved: &Pose) -> Pose {
-    let before: Pose = (pivot, [1.0, 0.0, 0.0, 0.0]);
-    then(moved, &relative(&before, root))
+    then(moved, &relative(&unturned(pivot), root))
 }
 
 /// A candidate near another.
@@ -621,26 +633,20 @@ impl Trial<'_> {
     /// An action: hands close or not, arms are moved away from where they started.
     fn step(&mut self, closes: bool, by: [f32; 6], n_steps: usize) {
         for (world, (arm, told)) in self.arms.iter().zip(&self.told).enumerate() {
-            let mut control = self.batch.control_mut(world);
-            for (i, x) in told.iter().enumerate() {
-                control.set(i, if closes { *x } else { 0.0 });
-            }
-            for i in 0..6 {
+            let hand = told.iter().map(|x| if closes { *x } else { 0.0 });
+            let mut to = *arm;
+            for (i, (x, by)) in to.iter_mut().zip(by).enumerate() {
                 let more = if i == 2 { self.sag } else { 0.0 };
-                control.set(told.len() + i, arm[i] + by[i] + more);
+                *x = *x + by + more;
             }
+            tell(self.batch, world, hand, to);
         }
         self.batch.step(n_steps, self.threads);
     }
 
     /// Where the arm and the object of a world are, and the hand's joints and arm.
     fn look(&self, world: usize) -> (Pose, Pose, Vec<f64>) {
-        let state = self.batch.state(world);
-        let qpos: Vec<f64> = state.qpos.iter().map(|x| f64::from(*x)).collect();
-        let arm = [0, 1, 2, 3, 4, 5].map(|i| qpos[self.n_joints + i]);
-        let object = &state.objects[0];
-        let object = (object.pos.map(f64::from), object.quat.map(f64::from));
-        (arm_pose(arm, self.prop.stands.0), object, qpos)
+        look(self.batch, world, self.n_joints, self.prop.stands.0)
     }
 
     /// The object as the arm sees it.
@@ -684,9 +690,8 @@ fn attempt(
         threads,
     };
     for (world, candidate) in candidates.iter().enumerate() {
-        let before: Pose = (prop.stands.0, [1.0, 0.0, 0.0, 0.0]);
         let arm = arm_between(
-            &before,
+            &unturned(prop.stands.0),
             &approach(anatomy, setting, prop, &candidate.numbers),
         );
         let mut qpos = posture(anatomy, model, setting.n_joints, &candidate.numbers);
@@ -752,10 +757,6 @@ fn attempt(
             (candidate.score, candidate.slip, candidate.held) = (10.0, 10.0, None);
         }
     }
-}
-
-fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
-    (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
 }
 
 /// In radians.

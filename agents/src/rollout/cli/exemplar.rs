@@ -139,15 +139,7 @@ fn list(hand: Hand) -> Result<Done, CommandError> {
     let mut rows = Vec::new();
     for name in exemplar::names() {
         let exemplar = Exemplar::named(name).map_err(failed)?;
-        let steps = exemplar.frames.windows(2);
-        let path: f64 = steps
-            .map(|w| {
-                (0..3)
-                    .map(|i| (w[1].0[i] - w[0].0[i]).powi(2))
-                    .sum::<f64>()
-                    .sqrt()
-            })
-            .sum();
+        let path = exemplar.path();
         let seconds = FRAME_SECONDS * (exemplar.frames.len() - 1) as f64;
         let object = &exemplar.prop.object.name;
         let slip = grasp::grasp(&body.model.name, object).map(|g| g.slip);

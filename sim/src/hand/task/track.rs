@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Quat, Task, Verdict, View, effort, norm, turn_between, whether};
 use crate::hand::exemplar::{
-    self, Exemplar, FRAME_SECONDS, Pose, arm_between, carried, relative, then,
+    self, Exemplar, FRAME_SECONDS, Pose, arm_between, carried, relative, then, unturned,
 };
 use crate::hand::grasp::{self, Grasp};
 use crate::hand::{Body, HandError, Seen, Setting};
@@ -178,10 +178,10 @@ impl Tracking {
         let start = &self.exemplar.frames[0];
         let wanted = &self.exemplar.frames[frame];
         // The arm turns around where the object stood; held, the object is a little off.
-        let pivot: Pose = (start.0, [1.0, 0.0, 0.0, 0.0]);
+        let pivot = unturned(start.0);
         let off = relative(&pivot, &self.grasp.held);
         // arm after off = wanted, so that arm = wanted after the opposite of off.
-        let back = relative(&off, &([0.0; 3], [1.0, 0.0, 0.0, 0.0]));
+        let back = relative(&off, &unturned([0.0; 3]));
         let arm = arm_between(&pivot, &then(wanted, &back));
         (arm, then(&carried(arm, &pivot), &off))
     }
