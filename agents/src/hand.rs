@@ -9,7 +9,6 @@ use hand::kernel::Pose;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use sim::env::VectorEnv as _;
-use sim::hand::grasp::{Grasp, grasp};
 use sim::hand::{HandEnv, HandError, Layout, Seen, Setting};
 use sim::random::episode_rng;
 
@@ -196,13 +195,13 @@ impl HandPolicy for RandomHand {
     }
 }
 
-/// The scripted baseline of a task, for actions that are excitations.
+/// The scripted baseline of a task, for actions that are excitations; where the task knows an action to begin with, that one.
 #[derive(Clone, Debug)]
 pub struct ScriptedHand {
     setting: Setting,
     script: Script,
-    /// How an object that is carried is held; closing is all that is done then.
-    grasp: Option<&'static Grasp>,
+    /// What the task begins with.
+    first: Option<Vec<f32>>,
     lanes: Vec<Option<Lane>>,
 }
 
@@ -232,13 +231,8 @@ impl ScriptedHand {
             "hand/track" => |_, _, _| {},
             _ => return None,
         };
-        let model = &env.setting().model.name;
-        let object = env.scene().objects.first();
         Some(Self {
-            grasp: match env.task().name() {
-                "hand/track" => Some(grasp(model, &object?.name)?),
-                _ => None,
-            },
+            first: env.first_action(),
             setting: env.setting().clone(),
             script,
             lanes: Vec::new(),
@@ -262,12 +256,8 @@ impl HandPolicy for ScriptedHand {
     }
 
     fn act(&mut self, lane: usize, seen: &Seen<'_>, action: &mut [f32]) {
-        if let Some(grasp) = self.grasp {
-            // The arm follows the exemplar by itself.
-            action.fill(0.0);
-            for (x, control) in action.iter_mut().zip(&grasp.controls) {
-                *x = *control as f32;
-            }
+        if let Some(first) = &self.first {
+            action.copy_from_slice(first);
             return;
         }
         let lane = self.lanes[lane].as_mut().expect("the world was reset");

@@ -52,7 +52,8 @@ pub enum Solver {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Actions {
-    /// Excitations of muscles in [0, 1]. Motors: their control range.
+    /// Excitations of muscles in [0, 1]. Motors: their control range; where the task says how far they are moved
+    /// ([`Task::play`]), [-1, 1] spread over that.
     #[default]
     Excitation,
     /// MyoSuite's: numbers a in [-1, 1]; muscles are excited by 1 / (1 + exp(-5 (a - 0.5))), so that 0 is near rest (0.076)
@@ -278,6 +279,18 @@ impl HandEnv {
             bounds[drive.number] = drive.range.bounds();
         }
         bounds
+    }
+
+    /// The action that the task begins with ([`Task::begin`]); `None` where that is rest.
+    pub fn first_action(&self) -> Option<Vec<f32>> {
+        let mut controls = vec![0.0; self.drives.len()];
+        self.task.begin(&mut controls).then(|| {
+            let mut action = vec![0.0; self.n_actions];
+            for (drive, control) in self.drives.iter().zip(controls) {
+                action[drive.number] = drive.range.number(control);
+            }
+            action
+        })
     }
 
     /// Numbers in one world's observation.
@@ -779,6 +792,20 @@ impl Range {
         }
     }
 
+    /// The number with which the actuator is told that, as nearly as it can be.
+    fn number(self, control: f32) -> f32 {
+        let [low, high] = self.bounds();
+        let x = match self {
+            Self::Excitation | Self::Control { .. } => control,
+            Self::LogisticExcitation => {
+                let control = control.clamp(1e-6, 1.0 - 1e-6);
+                0.5 - 0.2 * libm::logf(1.0 / control - 1.0)
+            }
+            Self::SpreadControl { low, high } => 2.0 * (control - low) / (high - low) - 1.0,
+        };
+        x.clamp(low, high)
+    }
+
     /// What the number may be.
     fn bounds(self) -> [f32; 2] {
         match self {
@@ -810,8 +837,12 @@ fn drives(setting: &Setting, body: &Body, actions: Actions, task: &dyn Task) -> 
     });
     let positions = model.position.iter();
     let positions = positions.map(|p| {
-        let play = task.play(&p.name).map(|x| [-x, x].map(f64::from));
-        (&p.name, motor(play.or(p.control)), 0.0)
+        let spread = |play: f32| Range::SpreadControl {
+            low: -play,
+            high: play,
+        };
+        let range = task.play(&p.name).map(spread);
+        (&p.name, range.unwrap_or_else(|| motor(p.control)), 0.0)
     });
     let mut drives: Vec<Drive> = Vec::new();
     let mut shared = None;

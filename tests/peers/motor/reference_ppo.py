@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""What NumPy and PyTorch make, in 64-bit floats, of generalized advantages, and of the loss and gradient of proximal policy
-optimization: trainers/tests/data/ppo_expected.json.      reference_ppo.py > FILE
+"""What NumPy and PyTorch make, in 64-bit floats, of generalized advantages, of V-trace, of the loss and gradient of proximal
+policy optimization, and of the densities of gSDE and Lattice: trainers/tests/data/ppo_expected.json.
 
-Advantages are the sum of discounted errors as the paper writes it, not the recursion. Numbers that go in are in the file."""
+    ../language/run.sh VENV reference_ppo.py > FILE
+
+Advantages and V-trace's targets are the sums of the papers, not their recursions; Lattice's density is PyTorch's multivariate
+normal distribution. Numbers that go in are in the file."""
 import json
 
 import numpy as np
@@ -32,6 +35,55 @@ def advantages(rewards, values, ends, after):
                 if ends[row] != 0:
                     break
                 factor *= GAMMA * LAMBDA
+    return found
+
+
+def v_trace(rewards, values, ends, after, log_ratios):
+    """Targets and advantages by the sum of Espeholt et al. 2018, equation 1, with c = lambda min(1, ratio) as in its remark 2;
+    the advantage takes lambda as well, so that it is the generalized one where all ratios are 1."""
+    clipped = np.minimum(1.0, np.exp(log_ratios))
+    error = np.zeros_like(rewards)
+    for row in range(ROWS):
+        following = {0: lambda: values[row + WORLDS], 1: lambda: 0.0, 2: lambda: after[row]}[ends[row]]()
+        error[row] = SCALE * rewards[row] + GAMMA * following - values[row]
+    off, advantage = np.zeros_like(rewards), np.zeros_like(rewards)
+    for world in range(WORLDS):
+        for t in range(STEPS):
+            factor = 1.0
+            for later in range(t, STEPS):
+                row = later * WORLDS + world
+                off[t * WORLDS + world] += factor * clipped[row] * error[row]
+                if ends[row] != 0:
+                    break
+                factor *= GAMMA * LAMBDA * clipped[row]
+    for row in range(ROWS):
+        later = off[row + WORLDS] if ends[row] == 0 else 0.0
+        advantage[row] = clipped[row] * (error[row] + GAMMA * LAMBDA * later)
+    return values + off, advantage
+
+
+def explorations(tensors, observations, actions):
+    """Log densities and entropies of actions under gSDE and Lattice, and the gradient of their weighted sums."""
+    found = {}
+    for name, width in [("gsde", ACTION), ("lattice", ACTION + HIDDEN)]:
+        log_std = draw(HIDDEN, width) - 0.5
+        parameters = [torch.tensor(t, requires_grad=True) for t in [*tensors[:8], log_std]]
+        w, b, v, c = parameters[:4]
+        latent = F.gelu(F.linear(torch.tensor(observations), w, b), approximate="tanh")
+        mean, fixed, std = F.linear(latent, v, c), latent.detach(), parameters[8].exp()
+        own = torch.stack([sum(fixed[:, i] ** 2 * std[i, a] ** 2 for i in range(HIDDEN)) for a in range(ACTION)], -1) + 1e-6
+        covariance = torch.diag_embed(own)
+        if name == "lattice":
+            shared = (fixed ** 2) @ (std[:, ACTION:] ** 2)
+            covariance = covariance + torch.einsum("ai,ri,bi->rab", v, shared, v)
+        normal = torch.distributions.MultivariateNormal(mean, covariance)
+        density, entropy = normal.log_prob(torch.tensor(actions)), normal.entropy()
+        weights = draw(2, ROWS)
+        loss = (density * torch.tensor(weights[0])).sum() + (entropy * torch.tensor(weights[1])).sum()
+        gradient = torch.autograd.grad(loss, parameters, allow_unused=True)
+        gradient = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradient)]
+        found[name] = {"log_std": log_std, "weights": weights, "density": density.detach(), "entropy": entropy.detach(),
+                       "gradient": np.concatenate([g.numpy().reshape(-1) for g in gradient])}
     return found
 
 
@@ -76,6 +128,11 @@ def main():
     assert 0 < clipped < 1
     kl = torch.mean((ratio - 1) - ratio.log())
 
+    log_ratios = 0.8 * draw(ROWS)
+    targets, corrected = v_trace(rewards, values, ends, after, log_ratios)
+    same_targets, same = v_trace(rewards, values, ends, after, np.zeros(ROWS))
+    assert np.allclose(same, advantage) and np.allclose(same_targets, returns)
+
     def listed(x):
         return [float(f"{v:.9g}") for v in np.asarray(x).reshape(-1)]
 
@@ -86,6 +143,9 @@ def main():
         "values_of_parameters": listed(np.concatenate([t.reshape(-1) for t in tensors])),
         "observations": listed(observations), "actions": listed(actions), "log_probabilities": listed(before),
         "values": listed(values), "rewards": listed(rewards), "ends": ends, "after": listed(after),
+        "v_trace": {"log_ratios": listed(log_ratios), "targets": listed(targets), "advantages": listed(corrected)},
+        "explorations": {name: {key: listed(x) for key, x in of.items()}
+                         for name, of in explorations(tensors, observations, actions).items()},
         "expected": {
             "advantages": listed(advantage), "returns": listed(returns),
             "losses": {"policy": policy.item(), "value": critic.item(), "entropy": entropy.item(), "kl": kl.item(),

@@ -11,7 +11,7 @@ use serde_json::json;
 use trainers::nn::{exit_now, init_torch};
 use trainers::recipes::{
     RecipeError, RunOptions, bench, inverse_dynamics, language_finetune, loader_bench, motor,
-    motor_bench,
+    motor_bench, motor_study,
 };
 
 /// Trains a model as a recipe says.
@@ -134,10 +134,11 @@ fn bench_of_loader(arguments: &Arguments) -> Result<serde_json::Value, RecipeErr
 type Recipe = fn(&Arguments) -> Result<serde_json::Value, RecipeError>;
 
 /// By the key `recipe` of their files.
-const RECIPES: [(&str, Recipe); 3] = [
+const RECIPES: [(&str, Recipe); 4] = [
     ("language_finetune", finetune_language),
     ("inverse_dynamics", pretrain_encoder),
     ("motor", learn_to_move),
+    ("motor_study", study_a_prior),
 ];
 
 /// The file's key `recipe`; where it has none, the first recipe.
@@ -226,6 +227,42 @@ fn learn_to_move(arguments: &Arguments) -> Result<serde_json::Value, RecipeError
         eprintln!("stopped early: go on with --resume");
     }
     Ok(json!(summary))
+}
+
+fn study_a_prior(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
+    if arguments.init_adapter.is_some() || arguments.seed.is_some() {
+        let text = "--init-adapter, --seed: a study has no adapter, and seeds of its own";
+        return Err(RecipeError::Input(text.to_owned()));
+    }
+    let config: motor_study::Config = read_recipe(arguments)?;
+    let options = RunOptions {
+        out: arguments.out.clone().expect("clap requires --out"),
+        resume: arguments.resume,
+        stop: &STOP,
+        stop_after: None,
+        progress: true,
+    };
+    let study = motor_study::run(&config, &options)?;
+    for figures in &study.figures {
+        eprintln!(
+            "from {}: {:.2} of {} finetunings solve their task, after {:.0} steps in the mean; activation {:.4}",
+            figures.start.name(),
+            figures.solved,
+            figures.n,
+            figures.samples,
+            figures.activation
+        );
+    }
+    eprintln!(
+        "{} of {} runs; {}",
+        study.done,
+        study.runs,
+        study.report.display()
+    );
+    if study.done < study.runs {
+        eprintln!("stopped early: go on with --resume");
+    }
+    Ok(json!(study))
 }
 
 fn finetune_language(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {

@@ -1,9 +1,12 @@
-//! A policy and its critic: two perceptrons side by side, and what observations are brought to before both.
+//! A policy and its critic: two perceptrons side by side, how actions are drawn around what the policy says, and what
+//! observations are brought to before both.
 
 use rand::SeedableRng as _;
+use rand::distr::Distribution;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::nn::{Dropout, Init, Mlp, MlpConfig, ModelError, ParameterId, Parameters};
 
@@ -13,7 +16,12 @@ use crate::nn::{Dropout, Init, Mlp, MlpConfig, ModelError, ParameterId, Paramete
 pub struct ActorCriticConfig {
     /// Widths of the hidden layers of policy and critic, GELU after each.
     pub hidden: Vec<i64>,
-    /// Logarithm of the actions' standard deviation at first.
+    /// How actions are drawn.
+    pub exploration: Exploration,
+    /// Steps for which a draw of gSDE's or Lattice's is kept, at least 1.
+    pub resample: usize,
+    /// Logarithm of the actions' standard deviation at first; of gSDE and Lattice where the last hidden layer's numbers are of
+    /// size 1.
     pub log_std: f64,
 }
 
@@ -22,18 +30,49 @@ impl Default for ActorCriticConfig {
     fn default() -> Self {
         Self {
             hidden: vec![256, 128],
+            exploration: Exploration::Independent,
+            resample: 8,
             log_std: -1.0,
         }
     }
 }
 
-/// Actions are drawn from a normal distribution around the policy's output, each number for itself, all with a deviation
-/// that is learnt and does not depend on what is seen.
+/// How actions are drawn around the policy's mean, always from normal distributions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exploration {
+    /// Each number for itself, anew in each step, with a deviation that is learnt and does not depend on what is seen.
+    #[default]
+    Independent,
+    /// Generalized state-dependent exploration (Raffin et al. 2021, arXiv:2005.05719, section 3): a matrix is drawn and kept for
+    /// some steps; its product with the last hidden layer is what an action is off.
+    Gsde,
+    /// Lattice (Chiappa et al. 2023, arXiv:2305.20065, section 3): besides that, the last hidden layer is itself disturbed in the
+    /// same way, so that what the last layer moves together is explored together.
+    Lattice,
+}
+
+/// What the networks say of some rows.
+pub struct Said {
+    /// The policy's last hidden layer (rows × last hidden).
+    pub latent: Tensor,
+    /// Means of the actions (rows × action).
+    pub mean: Tensor,
+    /// Values (rows).
+    pub value: Tensor,
+}
+
+/// A policy, its critic, and how actions are drawn.
 pub struct ActorCritic {
     policy: Mlp,
     critic: Mlp,
+    exploration: Exploration,
+    /// `Independent`: (action). `Gsde`: (last hidden × action). `Lattice`: (last hidden × (action + last hidden)).
     log_std: ParameterId,
 }
+
+/// Variances are at least this, so that densities are finite.
+const LEAST_VARIANCE: f64 = 1e-6;
 
 impl ActorCritic {
     /// For observations and actions of so many numbers.
@@ -50,45 +89,205 @@ impl ActorCritic {
             dropout: 0.0,
         };
         layers.check("network")?;
+        if config.resample == 0 {
+            let text = "network.resample: expected at least 1, found 0";
+            return Err(ModelError::Input(text.to_owned()));
+        }
         let mut parameters = Parameters::new(Device::Cpu);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let inputs = observation as i64;
+        let (inputs, action) = (observation as i64, action as i64);
         let mut add = |name: &str, outputs: i64| {
             Mlp::new(&mut parameters, name, inputs, &layers, outputs, &mut rng)
         };
-        let policy = add("policy", action as i64)?;
+        let policy = add("policy", action)?;
         let critic = add("critic", 1)?;
         // Small at first, so that the first actions are near rest whatever is seen: Andrychowicz et al. 2021
         // (arXiv:2006.05990), section 3.2.
-        let last = format!("policy.{}.weight", config.hidden.len());
-        parameters.scale(&last, 0.01)?;
-        let log_std = parameters.add(
-            "log_std".to_owned(),
-            &[action as i64],
-            Init::Constant(config.log_std as f32),
-            &mut rng,
-        )?;
-        Ok((
-            Self {
-                policy,
-                critic,
-                log_std,
-            },
-            parameters,
-        ))
+        let last = config.hidden.len();
+        parameters.change(&format!("policy.{last}.weight"), |weight| {
+            weight.iter_mut().for_each(|x| *x *= 0.01);
+        })?;
+        let latent = config.hidden.last().copied().unwrap_or(inputs);
+        let of_latent = config.log_std - 0.5 * (latent as f64).ln();
+        let (shape, log_std) = match config.exploration {
+            Exploration::Independent => (vec![action], config.log_std),
+            Exploration::Gsde => (vec![latent, action], of_latent),
+            Exploration::Lattice => (vec![latent, action + latent], of_latent),
+        };
+        let start = Init::Constant(log_std as f32);
+        let log_std = parameters.add("log_std".to_owned(), &shape, start, &mut rng)?;
+        let network = Self {
+            policy,
+            critic,
+            exploration: config.exploration,
+            log_std,
+        };
+        Ok((network, parameters))
     }
 
-    /// Means of the actions (rows × action) and values (rows) of normalized observations (rows × observation).
-    pub fn forward(&self, parameters: &Parameters, observations: &Tensor) -> [Tensor; 2] {
+    /// Makes this action the mean of a policy that has not learnt yet, whatever it sees (Dasari et al. 2023, arXiv:2209.11221,
+    /// begin with the first pose's in the same way).
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    ///
+    /// # Panics
+    /// When the action is of another size.
+    pub fn begin_with(
+        config: &ActorCriticConfig,
+        parameters: &mut Parameters,
+        action: &[f32],
+    ) -> Result<(), ModelError> {
+        let last = format!("policy.{}.bias", config.hidden.len());
+        parameters.change(&last, |bias| bias.copy_from_slice(action))
+    }
+
+    /// What policy and critic say of normalized observations (rows × observation).
+    pub fn forward(&self, parameters: &Parameters, observations: &Tensor) -> Said {
         let off = &mut Dropout::off();
-        let mean = self.policy.forward(parameters, observations, off);
+        let [latent, mean] = self.policy.forward_last(parameters, observations, off);
         let value = self.critic.forward(parameters, observations, off);
-        [mean, value.squeeze_dim(-1)]
+        Said {
+            // How much is explored shall not shape what the policy sees: as in the published code of both papers.
+            latent: latent.detach(),
+            mean,
+            value: value.squeeze_dim(-1),
+        }
     }
 
-    /// Logarithm of the actions' standard deviation (action).
-    pub fn log_std<'a>(&self, parameters: &'a Parameters) -> &'a Tensor {
-        parameters.get(self.log_std)
+    /// Standard deviation of each number of the actions for itself (rows × action).
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    pub fn deviation(&self, parameters: &Parameters, said: &Said) -> Result<Tensor, ModelError> {
+        let n_actions = said.mean.size()[1];
+        let variance = parameters.get(self.log_std).exp().square();
+        let of_latent = |variance: &Tensor| said.latent.square().matmul(variance);
+        Ok(match self.exploration {
+            Exploration::Independent => variance.sqrt().expand_as(&said.mean),
+            Exploration::Gsde => (of_latent(&variance) + LEAST_VARIANCE).sqrt(),
+            Exploration::Lattice => {
+                let own = of_latent(&variance.narrow(1, 0, n_actions)) + LEAST_VARIANCE;
+                let shared = variance.slice(1, n_actions, None, 1);
+                let weight = self.policy.last_weight(parameters).square();
+                (own + of_latent(&shared).matmul(&weight.tr())).sqrt()
+            }
+        })
+    }
+
+    /// Logarithm of the density with which these actions (rows × action) are drawn, and the distribution's entropy (each: rows).
+    ///
+    /// # Errors
+    /// When a covariance is not positive, as where values are not finite.
+    pub fn density(
+        &self,
+        parameters: &Parameters,
+        said: &Said,
+        actions: &Tensor,
+    ) -> Result<[Tensor; 2], ModelError> {
+        let n_actions = actions.size()[1];
+        let off = actions - &said.mean;
+        let std = parameters.get(self.log_std).exp();
+        let of_latent = |std: &Tensor| said.latent.square().matmul(&std.square());
+        let sum = |x: Tensor| x.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
+        // Deviations, each divided by what is its own, and the logarithm of the covariance's determinant's root.
+        let (white, log_root) = match self.exploration {
+            Exploration::Independent => {
+                let log_root = sum(std.log()).expand_as(&said.value);
+                (off / std, log_root)
+            }
+            Exploration::Gsde => {
+                let std = (of_latent(&std) + LEAST_VARIANCE).sqrt();
+                (off / &std, sum(std.log()))
+            }
+            Exploration::Lattice => {
+                let variance = of_latent(&std);
+                let own = variance.narrow(1, 0, n_actions) + LEAST_VARIANCE;
+                let shared = variance.slice(1, n_actions, None, 1);
+                let weight = self.policy.last_weight(parameters);
+                let spread = weight.unsqueeze(0) * shared.unsqueeze(1);
+                let covariance = spread.matmul(&weight.tr()) + own.diag_embed(0, -2, -1);
+                let root = covariance.f_linalg_cholesky(false)?;
+                let white =
+                    root.f_linalg_solve_triangular(&off.unsqueeze(-1), false, true, false)?;
+                let diagonal = root.diagonal(0, -2, -1);
+                (white.squeeze_dim(-1), sum(diagonal.log()))
+            }
+        };
+        let constant = 0.5 * (2.0 * std::f64::consts::PI).ln() * n_actions as f64;
+        let density = sum(white.square()) * -0.5 - &log_root - constant;
+        Ok([density, log_root + (constant + 0.5 * n_actions as f64)])
+    }
+}
+
+/// What actions are off, drawn for some worlds.
+pub struct Noise {
+    exploration: Exploration,
+    resample: usize,
+    n_actions: usize,
+    /// Deviations, as the network's.
+    std: Vec<f32>,
+    /// The last layer's (action × last hidden).
+    weight: Vec<f32>,
+    /// What was drawn for each world; of the size of `std`.
+    drawn: Vec<Vec<f32>>,
+}
+
+impl Noise {
+    /// As a network explores.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn new(
+        config: &ActorCriticConfig,
+        network: &ActorCritic,
+        parameters: &Parameters,
+        worlds: usize,
+    ) -> Result<Self, ModelError> {
+        let weight = network.policy.last_weight(parameters);
+        let list = |tensor: &Tensor| Vec::try_from(tensor.detach().f_reshape(-1)?);
+        Ok(Self {
+            exploration: config.exploration,
+            resample: config.resample,
+            n_actions: weight.size()[0] as usize,
+            std: list(&parameters.get(network.log_std).exp())?,
+            weight: list(weight)?,
+            drawn: vec![Vec::new(); worlds],
+        })
+    }
+
+    /// Adds to a world's action, given as its mean, what it is off in a step; `latent` is the last hidden layer.
+    pub fn add(
+        &mut self,
+        world: usize,
+        step: usize,
+        latent: &[f32],
+        action: &mut [f32],
+        rng: &mut ChaCha8Rng,
+    ) {
+        let drawn = &mut self.drawn[world];
+        if self.exploration == Exploration::Independent || step.is_multiple_of(self.resample) {
+            let draw = |std: &f32| std * Distribution::<f32>::sample(&StandardNormal, rng);
+            drawn.clear();
+            drawn.extend(self.std.iter().map(draw));
+        }
+        if self.exploration == Exploration::Independent {
+            action
+                .iter_mut()
+                .zip(&*drawn)
+                .for_each(|(x, off)| *x += off);
+            return;
+        }
+        let mut off = vec![0.0; drawn.len() / latent.len()];
+        for (z, row) in latent.iter().zip(drawn.chunks_exact(off.len())) {
+            off.iter_mut().zip(row).for_each(|(off, x)| *off += z * x);
+        }
+        let (own, shared) = off.split_at(self.n_actions);
+        let rows = self.weight.chunks_exact(latent.len());
+        for ((x, own), row) in action.iter_mut().zip(own).zip(rows) {
+            // `shared` is empty of gSDE.
+            *x += own + row.iter().zip(shared).map(|(w, s)| w * s).sum::<f32>();
+        }
     }
 }
 
@@ -163,13 +362,15 @@ impl Normalizer {
         }
     }
 
-    /// Normalizes rows in place.
-    pub fn apply(&self, rows: &mut [f32]) {
+    /// Rows, normalized.
+    pub fn applied(&self, rows: &[f32]) -> Vec<f32> {
+        let mut rows = rows.to_vec();
         for row in rows.chunks_exact_mut(self.mean.len().max(1)) {
             for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
                 *x = ((*x - mean) * scale).clamp(-10.0, 10.0);
             }
         }
+        rows
     }
 }
 
@@ -208,14 +409,12 @@ mod tests {
         // 0, 1, …, 49: mean 24.5, variance (50² - 1) / 12
         assert!((whole.mean[0] - 24.5).abs() < 1e-12);
         assert!((whole.squares[0] / 50.0 - 2499.0 / 12.0).abs() < 1e-9);
-        let mut normalized: Vec<f32> = rows.concat();
-        Normalizer::of(&whole).apply(&mut normalized);
+        let normalized = Normalizer::of(&whole).applied(&rows.concat());
         let first = normalized.iter().step_by(2);
         let (sum, squares) = first.fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
         assert!(sum.abs() < 1e-4 && (squares / 50.0 - 1.0).abs() < 1e-4);
         // What never changes is not blown up.
-        let mut flat = [3.0, 3.0];
-        Normalizer::of(&of(&[[2.0, 3.0]; 4])).apply(&mut flat);
+        let flat = Normalizer::of(&of(&[[2.0, 3.0]; 4])).applied(&[3.0, 3.0]);
         assert_eq!(flat, [1.0, 0.0]);
     }
 }

@@ -7,8 +7,8 @@
 //!     plus value.
 //!  4. Observations are normalized by what was seen before the iteration, and cut at ten deviations (`Normalizer`).
 //!  5. Policy and critic share nothing; the policy's last layer is small at first (`ActorCritic`).
-//!  6. The actions' deviation is learnt and does not depend on what is seen; actions outside the bounds are cut by the
-//!     environment, after their density was taken.
+//!  6. The actions' deviation is learnt, and does not depend on what is seen unless gSDE or Lattice explore; actions outside the
+//!     bounds are cut by the environment, after their density was taken.
 //!  7. Each epoch has an order of its own; minibatches are parts of it.
 //!  8. Advantages are normalized in each minibatch.
 //!  9. The surrogate is clipped (equation 7 of the first paper).
@@ -16,7 +16,10 @@
 //! 11. The entropy's weight is a bonus.
 //! 12. Gradients are cut to a length; Adam with epsilon 1e-5.
 //! 13. The learning rate falls in a line to 0, unless it is told otherwise.
-//! 14. An iteration ends where the policy went too far from what it was: the third estimate of Schulman's "Approximating
+//! 14. Where actions were drawn by an older policy, what followed counts as far as this one would have done the same: V-trace
+//!     (Espeholt et al. 2018, arXiv:1802.01561, equation 1, with remark 2's lambda). It is what is in 3. where policies are the
+//!     same.
+//! 15. An iteration ends where the policy went too far from what it was: the third estimate of Schulman's "Approximating
 //!     KL Divergence", mean of (r - 1) - ln r.
 
 use std::sync::Arc;
@@ -24,9 +27,11 @@ use std::sync::Arc;
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use sim::random::episode_rng;
-use tch::{Device, Tensor};
+use tch::{Device, Tensor, no_grad};
 
-use super::{ActorCritic, Done, End, Job, Moments, Normalizer, Segment, Snapshot, Workers};
+use super::{
+    ActorCritic, ActorCriticConfig, Collective, End, Moments, Normalizer, Segment, Snapshot,
+};
 use crate::nn::{ModelError, Parameters, floats};
 use crate::optimizer::{AdamW, AdamWConfig, Decay, clip_scale};
 use crate::recipes::RecipeError;
@@ -194,7 +199,9 @@ pub fn advantages(segment: &Segment, config: &PpoConfig) -> [Vec<f32>; 2] {
         };
         let reward = config.reward_scale as f32 * segment.rewards[row];
         let error = reward + gamma * next - segment.values[row];
-        advantages[row] = error + gamma * lambda * later;
+        let counts = segment.log_ratios.get(row);
+        let counts = counts.map_or(1.0, |ratio| ratio.exp().min(1.0));
+        advantages[row] = counts * (error + gamma * lambda * later);
     }
     let returns = advantages.iter().zip(&segment.values);
     let returns = returns.map(|(a, v)| a + v).collect();
@@ -205,8 +212,11 @@ pub fn advantages(segment: &Segment, config: &PpoConfig) -> [Vec<f32>; 2] {
 #[derive(Debug, Default)]
 pub struct Batch {
     sizes: [usize; 2],
+    /// Normalized.
     observations: Vec<f32>,
     actions: Vec<f32>,
+    /// What a teacher would have done; empty without one.
+    taught: Vec<f32>,
     log_probabilities: Vec<f32>,
     values: Vec<f32>,
     advantages: Vec<f32>,
@@ -214,22 +224,34 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Of segments in their order, observations and actions of these sizes.
-    pub fn new(segments: &[Segment], sizes: [usize; 2], config: &PpoConfig) -> Self {
+    /// Of segments in their order, observations and actions of these sizes. A teacher's values are what the critic shall say.
+    pub fn new(
+        segments: &[Segment],
+        normalizer: &Normalizer,
+        sizes: [usize; 2],
+        config: &PpoConfig,
+    ) -> Self {
         let mut batch = Self {
             sizes,
             ..Self::default()
         };
         for segment in segments {
-            let [advantages, returns] = advantages(segment, config);
-            batch.observations.extend_from_slice(&segment.observations);
-            batch.actions.extend_from_slice(&segment.actions);
-            batch
-                .log_probabilities
-                .extend_from_slice(&segment.log_probabilities);
-            batch.values.extend_from_slice(&segment.values);
+            let [advantages, returns] = match segment.taught.is_empty() {
+                true => advantages(segment, config),
+                false => [vec![0.0; segment.values.len()], segment.values.clone()],
+            };
+            let seen = normalizer.applied(&segment.observations);
+            batch.observations.extend(seen);
             batch.advantages.extend(advantages);
             batch.returns.extend(returns);
+            for (to, from) in [
+                (&mut batch.actions, &segment.actions),
+                (&mut batch.taught, &segment.taught),
+                (&mut batch.log_probabilities, &segment.log_probabilities),
+                (&mut batch.values, &segment.values),
+            ] {
+                to.extend_from_slice(from);
+            }
         }
         batch
     }
@@ -268,7 +290,7 @@ pub struct Rows {
 /// Means over a minibatch, or a part's share of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Losses {
-    /// Minus the clipped surrogate.
+    /// Minus the clipped surrogate; with a teacher, the divergence of the policy from it.
     pub policy: f64,
     /// The critic's squared error.
     pub value: f64,
@@ -280,7 +302,9 @@ pub struct Losses {
     pub clipped: f64,
 }
 
-/// A part's share of a minibatch's losses; writes its share of the gradient.
+/// A part's share of a minibatch's losses; writes its share of the gradient. With a teacher, the policy's loss is the divergence of
+/// its distribution from one of the same deviation around what the teacher would have done: half the mean square of their
+/// distance in deviations.
 ///
 /// # Errors
 /// When libtorch fails.
@@ -311,27 +335,32 @@ pub fn gradient(
     // A part's sums by the whole's rows: parts add up to the mean of the whole.
     let share = 1.0 / rows.of as f64;
 
-    let [mean, value] = network.forward(parameters, &observations);
-    let log_std = network.log_std(parameters);
-    let off = (&actions - mean) / log_std.exp();
-    let constant = 0.5 * (2.0 * std::f64::consts::PI).ln();
-    let density: Tensor = off.square() * -0.5 - log_std - constant;
-    let log_ratio = density.sum_dim_intlist([-1i64].as_slice(), false, tch::Kind::Float) - before;
+    let said = network.forward(parameters, &observations);
+    let [density, entropy] = network.density(parameters, &said, &actions)?;
+    let value = &said.value;
+    let log_ratio = density - before;
     let ratio = log_ratio.exp();
-    let bounded = ratio.clamp(1.0 - config.clip, 1.0 + config.clip);
-    let surrogate = (&ratio * &advantages).minimum(&(bounded * &advantages));
-    let policy = -surrogate.sum(tch::Kind::Float) * share;
-    let missed = (&value - &returns).square();
+    let policy = if batch.taught.is_empty() {
+        let bounded = ratio.clamp(1.0 - config.clip, 1.0 + config.clip);
+        -(&ratio * &advantages).minimum(&(bounded * &advantages))
+    } else {
+        let taught = gather(&batch.taught, action)?.f_reshape([n, action as i64])?;
+        let deviation = network.deviation(parameters, &said)?.detach();
+        let off = ((taught - &said.mean) / deviation).square() * 0.5;
+        off.sum_dim_intlist([-1i64].as_slice(), false, tch::Kind::Float)
+    };
+    let policy = policy.sum(tch::Kind::Float) * share;
+    let missed = (value - &returns).square();
     let missed = match config.clip_value {
         None => missed,
         Some(clip) => {
             let old = gather(&batch.values, 1)?;
-            let near = (&value - &old).clamp(-clip, clip) + old;
+            let near = (value - &old).clamp(-clip, clip) + old;
             missed.maximum(&(near - &returns).square())
         }
     };
     let critic = missed.sum(tch::Kind::Float) * share;
-    let entropy = (log_std + (constant + 0.5)).sum(tch::Kind::Float) * (n as f64 * share);
+    let entropy = entropy.sum(tch::Kind::Float) * share;
     let loss = &policy + &critic * config.value - &entropy * config.entropy;
     parameters.gradient(&loss, into)?;
 
@@ -362,6 +391,93 @@ pub struct Learnt {
     pub minibatches: u64,
     /// Share of the returns' variance that the critic's values explained before.
     pub explained: f64,
+}
+
+/// Who takes gradients.
+pub trait Gradients {
+    /// Of parts of a minibatch, in their order, each with its share of the losses; `values` are the network's, `version` counts
+    /// their changes.
+    ///
+    /// # Errors
+    /// When libtorch or who works fails.
+    fn gradients(
+        &mut self,
+        version: u64,
+        values: &[f32],
+        parts: Vec<Rows>,
+    ) -> Result<Vec<(Vec<f32>, Losses)>, RecipeError>;
+}
+
+/// A network that takes gradients where the learner is.
+pub struct Own {
+    network: ActorCritic,
+    parameters: Parameters,
+    config: PpoConfig,
+}
+
+impl Own {
+    /// For observations and actions of these sizes.
+    ///
+    /// # Errors
+    /// As [`ActorCritic::new`].
+    pub fn new(
+        network: &ActorCriticConfig,
+        sizes: [usize; 2],
+        config: &PpoConfig,
+    ) -> Result<Self, RecipeError> {
+        let (network, parameters) = ActorCritic::new(network, sizes, 0)?;
+        Ok(Self {
+            network,
+            parameters,
+            config: config.clone(),
+        })
+    }
+
+    /// Makes a segment that an older policy drew one of this policy's: its values are those of this critic, and how much more
+    /// or less often this policy would have done the same is kept. What truncated steps led to keeps its value.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn renew(&mut self, segment: &mut Segment, policy: &Snapshot) -> Result<(), RecipeError> {
+        if segment.version == policy.version {
+            return Ok(());
+        }
+        self.parameters.set_values(&policy.values)?;
+        let rows = segment.values.len() as i64;
+        let tensor = |list: &[f32]| floats(list, &[rows, list.len() as i64 / rows], Device::Cpu);
+        let seen = tensor(&policy.normalizer.applied(&segment.observations))?;
+        let actions = tensor(&segment.actions)?;
+        let [density, value] = no_grad(|| {
+            let said = self.network.forward(&self.parameters, &seen);
+            let [density, _] = self.network.density(&self.parameters, &said, &actions)?;
+            Ok::<_, ModelError>([density, said.value])
+        })?;
+        let before = std::mem::replace(&mut segment.log_probabilities, Vec::try_from(density)?);
+        let now = segment.log_probabilities.iter();
+        segment.log_ratios = now.zip(before).map(|(now, before)| now - before).collect();
+        segment.values = Vec::try_from(value)?;
+        segment.version = policy.version;
+        Ok(())
+    }
+}
+
+impl Gradients for Own {
+    fn gradients(
+        &mut self,
+        _: u64,
+        values: &[f32],
+        parts: Vec<Rows>,
+    ) -> Result<Vec<(Vec<f32>, Losses)>, RecipeError> {
+        self.parameters.set_values(values)?;
+        let mut done = Vec::new();
+        for rows in parts {
+            let mut into = vec![0.0; values.len()];
+            let of = (&self.network, &self.parameters);
+            let losses = gradient(of.0, of.1, &rows, &self.config, &mut into)?;
+            done.push((into, losses));
+        }
+        Ok(done)
+    }
 }
 
 /// Values that get better.
@@ -402,33 +518,43 @@ impl Learner {
     }
 
     /// Improves the values on an iteration's segments, and takes in what was seen. The order of rows is drawn from the run's seed
-    /// and the iteration.
+    /// and the iteration. Learners of a collective each bring as many segments of the same size, of the iteration's items in
+    /// turn; all come to the same values.
     ///
     /// # Errors
-    /// When a loss or a gradient is not finite, or a worker fails.
+    /// When a loss or a gradient is not finite, or who takes gradients fails.
     pub fn learn(
         &mut self,
         segments: &[Segment],
         (seed, iteration): (u64, u64),
         learning_rate: f64,
-        workers: &mut Workers,
+        by: &mut impl Gradients,
+        with: &mut impl Collective,
     ) -> Result<Learnt, RecipeError> {
-        let config = self.config.clone();
-        let batch = Arc::new(Batch::new(segments, self.sizes, &config));
+        let normalizer = Normalizer::of(&self.moments);
+        let batch = Batch::new(segments, &normalizer, self.sizes, &self.config);
+        let batch = Arc::new(batch);
         let mut learnt = Learnt {
             explained: batch.explained(),
             ..Learnt::default()
         };
-        let mut order: Vec<usize> = (0..batch.rows()).collect();
-        'epochs: for epoch in 0..config.epochs {
-            let number = iteration * config.epochs + epoch;
+        let item = batch.rows() / segments.len().max(1);
+        let (rank, size) = (with.rank(), with.size());
+        let own = |row: &usize| {
+            let (of, row) = (row / item, row % item);
+            (of % size == rank).then_some(of / size * item + row)
+        };
+        let mut order: Vec<usize> = (0..batch.rows() * size).collect();
+        'epochs: for epoch in 0..self.config.epochs {
+            let number = iteration * self.config.epochs + epoch;
             let mut rng = episode_rng(seed, "motor", number, "order");
             for i in (1..order.len()).rev() {
                 order.swap(i, rng.random_range(0..=i));
             }
-            for rows in order.chunks_exact(config.minibatch) {
-                let (losses, gradient) = self.gradient(&batch, rows, workers)?;
-                let (scale, norm) = clip_scale(&gradient, config.max_norm);
+            for rows in order.chunks_exact(self.config.minibatch) {
+                let own: Vec<usize> = rows.iter().filter_map(own).collect();
+                let (losses, gradient) = self.gradient(&batch, &own, by, with)?;
+                let (scale, norm) = clip_scale(&gradient, self.config.max_norm);
                 if !(losses.policy + losses.value).is_finite() || !norm.is_finite() {
                     return Err(RecipeError::Failed(format!(
                         "iteration {iteration}, epoch {epoch}: the loss is {losses:?}, the gradient's length {norm}"
@@ -440,7 +566,8 @@ impl Learner {
                 learnt.losses.add(&losses, 1.0);
                 learnt.gradient_norm += norm;
                 learnt.minibatches += 1;
-                if config.target_kl.is_some_and(|target| losses.kl > target) {
+                let target = self.config.target_kl;
+                if target.is_some_and(|target| losses.kl > target) {
                     break 'epochs;
                 }
             }
@@ -449,42 +576,89 @@ impl Learner {
         let sums = std::mem::take(&mut learnt.losses);
         learnt.losses.add(&sums, 1.0 / n);
         learnt.gradient_norm /= n;
-        for segment in segments {
-            self.moments.merge(&segment.moments);
-        }
+        self.take_in(segments, with)?;
         Ok(learnt)
     }
 
-    /// Of a minibatch: its parts' gradients, summed in their order.
+    /// What all learners saw, in the order of their ranks.
+    fn take_in(
+        &mut self,
+        segments: &[Segment],
+        with: &mut impl Collective,
+    ) -> Result<(), RecipeError> {
+        let n = self.sizes[0];
+        let mut seen = Moments::new(n);
+        for segment in segments {
+            seen.merge(&segment.moments);
+        }
+        let width = 1 + 2 * n;
+        let mut all = vec![0.0; with.size() * width];
+        let place = &mut all[with.rank() * width..][..width];
+        place[0] = seen.count;
+        place[1..=n].copy_from_slice(&seen.mean);
+        place[1 + n..].copy_from_slice(&seen.squares);
+        with.allreduce(&mut all)?;
+        for place in all.chunks_exact(width) {
+            self.moments.merge(&Moments {
+                count: place[0],
+                mean: place[1..=n].to_vec(),
+                squares: place[1 + n..].to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Of a minibatch, of which these are the own rows: its parts' gradients, summed in their order, and those of all learners.
     fn gradient(
         &self,
         batch: &Arc<Batch>,
         rows: &[usize],
-        workers: &mut Workers,
+        by: &mut impl Gradients,
+        with: &mut impl Collective,
     ) -> Result<(Losses, Vec<f32>), RecipeError> {
-        let advantage = spread(rows.iter().map(|row| batch.advantages[*row]));
-        let values = Arc::new(self.values.clone());
-        let parts = rows.chunks_exact(self.config.minibatch / self.config.parts);
-        let jobs = parts.map(|part| Job::Gradient {
-            version: self.version,
-            values: Arc::clone(&values),
-            rows: Rows {
-                batch: Arc::clone(batch),
-                rows: part.to_vec(),
-                of: rows.len(),
-                advantage,
-            },
+        let of = self.config.minibatch;
+        let own = || rows.iter().map(|row| f64::from(batch.advantages[*row]));
+        let mut sum = [own().sum()];
+        with.allreduce(&mut sum)?;
+        let mean = sum[0] / of as f64;
+        let mut squares = [own().map(|x| (x - mean).powi(2)).sum()];
+        with.allreduce(&mut squares)?;
+        let deviation = (squares[0] / of as f64).sqrt();
+
+        let parts = rows.chunks(rows.len().div_ceil(self.config.parts).max(1));
+        let parts = parts.map(|part| Rows {
+            batch: Arc::clone(batch),
+            rows: part.to_vec(),
+            of,
+            advantage: [mean as f32, deviation as f32],
         });
+        let parts = by.gradients(self.version, &self.values, parts.collect())?;
         let mut losses = Losses::default();
-        let mut gradient = vec![0.0; self.values.len()];
-        for done in workers.run(jobs.collect())? {
-            let Done::Gradient(part, found) = done else {
-                return Err(RecipeError::Failed("expected a gradient".to_owned()));
-            };
-            for (sum, x) in gradient.iter_mut().zip(part) {
-                *sum += x;
-            }
+        let mut gradient = vec![0.0_f32; self.values.len()];
+        for (part, found) in parts {
+            gradient.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
             losses.add(&found, 1.0);
+        }
+        if with.size() > 1 {
+            let Losses {
+                policy,
+                value,
+                entropy,
+                kl,
+                clipped,
+            } = losses;
+            let mut all: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
+            all.extend([policy, value, entropy, kl, clipped]);
+            with.allreduce(&mut all)?;
+            let rest = all.split_off(gradient.len());
+            gradient = all.into_iter().map(|x| x as f32).collect();
+            losses = Losses {
+                policy: rest[0],
+                value: rest[1],
+                entropy: rest[2],
+                kl: rest[3],
+                clipped: rest[4],
+            };
         }
         Ok((losses, gradient))
     }
@@ -500,20 +674,12 @@ impl Losses {
     }
 }
 
-/// Mean and deviation.
-fn spread(list: impl Iterator<Item = f32> + Clone) -> [f32; 2] {
-    let n = list.clone().count().max(1) as f64;
-    let mean = list.clone().map(f64::from).sum::<f64>() / n;
-    let variance = list.map(|x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
-    [mean as f32, variance.sqrt() as f32]
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::motor::ActorCriticConfig;
+    use crate::motor::{ActorCriticConfig, Exploration};
 
     fn list(of: &Value) -> Vec<f32> {
         serde_json::from_value(of.clone()).unwrap()
@@ -534,7 +700,7 @@ mod tests {
         let sizes: [usize; 2] = serde_json::from_value(file["sizes"].clone()).unwrap();
         let mut config: PpoConfig = serde_json::from_value(file["settings"].clone()).unwrap();
         let ends: Vec<u8> = serde_json::from_value(file["ends"].clone()).unwrap();
-        let segment = Segment {
+        let mut segment = Segment {
             worlds: 2,
             observations: list(&file["observations"]),
             actions: list(&file["actions"]),
@@ -561,8 +727,15 @@ mod tests {
         parameters
             .set_values(&list(&file["values_of_parameters"]))
             .unwrap();
-        let batch = Arc::new(Batch::new(&[segment], sizes, &config));
-        let advantage = spread(batch.advantages.iter().copied());
+        let as_it_is = Normalizer::of(&Moments::new(sizes[0]));
+        let batch = Batch::new(std::slice::from_ref(&segment), &as_it_is, sizes, &config);
+        let batch = Arc::new(batch);
+        let advantage = {
+            let list = || batch.advantages.iter().map(|x| f64::from(*x));
+            let mean = list().sum::<f64>() / 6.0;
+            let variance = list().map(|x| (x - mean).powi(2)).sum::<f64>() / 6.0;
+            [mean as f32, variance.sqrt() as f32]
+        };
         // Parts of any kind add up to the whole.
         for parts in [
             vec![vec![0, 1, 2, 3, 4, 5]],
@@ -608,6 +781,60 @@ mod tests {
         let mut into = vec![0.0; parameters.values().len()];
         let found = gradient(&network, &parameters, &rows, &config, &mut into).unwrap();
         assert!(found.value < expected["losses"]["value"].as_f64().unwrap() - 1e-3);
+
+        // What an older policy did counts less where this one does it less often.
+        let v_trace = &file["v_trace"];
+        segment.log_ratios = list(&v_trace["log_ratios"]);
+        let [found, targets] = advantages(&segment, &config);
+        near(&found, &list(&v_trace["advantages"]));
+        near(&targets, &list(&v_trace["targets"]));
+    }
+
+    /// By PyTorch's multivariate normal distribution, in the same file.
+    #[test]
+    fn densities_of_correlated_noise_are_pytorchs() {
+        let file = include_str!("../../tests/data/ppo_expected.json");
+        let file: Value = serde_json::from_str(file).unwrap();
+        let sizes: [usize; 2] = serde_json::from_value(file["sizes"].clone()).unwrap();
+        let tensor = |key: &str, width: usize| {
+            floats(&list(&file[key]), &[6, width as i64], Device::Cpu).unwrap()
+        };
+        let seen = tensor("observations", sizes[0]);
+        let actions = tensor("actions", sizes[1]);
+        for (exploration, name) in [
+            (Exploration::Gsde, "gsde"),
+            (Exploration::Lattice, "lattice"),
+        ] {
+            let expected = &file["explorations"][name];
+            let shape = ActorCriticConfig {
+                hidden: serde_json::from_value(file["hidden"].clone()).unwrap(),
+                exploration,
+                ..ActorCriticConfig::default()
+            };
+            let (network, mut parameters) = ActorCritic::new(&shape, sizes, 1).unwrap();
+            let mut values = list(&file["values_of_parameters"]);
+            values.truncate(values.len() - sizes[1]);
+            values.extend(list(&expected["log_std"]));
+            parameters.set_values(&values).unwrap();
+            let said = network.forward(&parameters, &seen);
+            let [density, entropy] = network.density(&parameters, &said, &actions).unwrap();
+            near(
+                &Vec::try_from(&density).unwrap(),
+                &list(&expected["density"]),
+            );
+            near(
+                &Vec::try_from(&entropy).unwrap(),
+                &list(&expected["entropy"]),
+            );
+            let weights = list(&expected["weights"]);
+            let [a, b] = [&weights[..6], &weights[6..]].map(Tensor::from_slice);
+            let loss = (density * a + entropy * b).sum(tch::Kind::Float);
+            let mut gradient = vec![0.0; values.len()];
+            parameters.gradient(&loss, &mut gradient).unwrap();
+            let largest = gradient.iter().fold(1.0_f32, |max, x| max.max(x.abs()));
+            let scaled = |list: Vec<f32>| list.into_iter().map(|x| x / largest).collect::<Vec<_>>();
+            near(&scaled(gradient), &scaled(list(&expected["gradient"])));
+        }
     }
 
     #[test]

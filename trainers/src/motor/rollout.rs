@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use rand::distr::Distribution as _;
-use rand_distr::StandardNormal;
 use sim::hand::{HandEnv, HandError, HandScenario};
 use sim::random::episode_rng;
-use tch::no_grad;
+use tch::{Tensor, no_grad};
 
-use super::{ActorCritic, ActorCriticConfig, Moments, Snapshot};
+use super::{ActorCritic, ActorCriticConfig, Moments, Noise, Said, Snapshot};
 use crate::nn::{ModelError, Parameters, floats};
 use crate::recipes::RecipeError;
 
@@ -53,6 +51,8 @@ pub struct EpisodeResult {
     pub succeeded: u32,
     /// Whether it held at the end.
     pub success: bool,
+    /// Sum over its steps of the mean square of the muscles' activations; 0 of a hand with motors.
+    pub activation: f64,
 }
 
 impl EpisodeResult {
@@ -70,14 +70,23 @@ impl EpisodeResult {
 /// The experience of an item. Rows are steps × worlds, a step's worlds side by side.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segment {
+    /// Whose experience: the policy's version.
+    pub version: u64,
+    /// Of which task, by its number.
+    pub task: usize,
     /// Worlds side by side.
     pub worlds: usize,
-    /// What was seen, normalized (rows × observation).
+    /// What was seen, as it was (rows × observation).
     pub observations: Vec<f32>,
     /// What was drawn, before the environment cut it to its bounds (rows × action).
     pub actions: Vec<f32>,
     /// Logarithm of the density with which it was drawn (rows).
     pub log_probabilities: Vec<f32>,
+    /// What a teacher would have done (rows × action); empty without one.
+    pub taught: Vec<f32>,
+    /// Logarithm of what the density with a learner's policy is of that with which actions were drawn (rows); empty where they
+    /// are the same.
+    pub log_ratios: Vec<f32>,
     /// The critic's values of what was seen (rows).
     pub values: Vec<f32>,
     /// Rewards (rows).
@@ -86,7 +95,7 @@ pub struct Segment {
     pub ends: Vec<End>,
     /// The critic's values of what truncated steps led to; 0 elsewhere (rows).
     pub after: Vec<f32>,
-    /// Of what was seen, not normalized.
+    /// Of what was seen.
     pub moments: Moments,
     /// Episodes that ended here, in the order of their ends.
     pub episodes: Vec<EpisodeResult>,
@@ -120,6 +129,7 @@ const EPISODES: u64 = 1 << 16;
 pub struct Roller {
     envs: Vec<HandEnv>,
     bounds: Vec<[f32; 2]>,
+    config: ActorCriticConfig,
     network: ActorCritic,
     parameters: Parameters,
     version: Option<u64>,
@@ -135,7 +145,7 @@ impl Roller {
     pub fn new(
         tasks: &[HandScenario],
         worlds: usize,
-        network: &ActorCriticConfig,
+        config: &ActorCriticConfig,
         seed: u64,
         along: f64,
     ) -> Result<Self, RecipeError> {
@@ -159,10 +169,11 @@ impl Roller {
                 )));
             }
         }
-        let (network, parameters) = ActorCritic::new(network, sizes(first), seed)?;
+        let (network, parameters) = ActorCritic::new(config, sizes(first), seed)?;
         Ok(Self {
             bounds: first.action_bounds(),
             envs,
+            config: config.clone(),
             network,
             parameters,
             version: None,
@@ -173,6 +184,18 @@ impl Roller {
     /// Numbers of an observation and of an action.
     pub fn sizes(&self) -> [usize; 2] {
         [self.envs[0].n_observations(), self.envs[0].n_actions()]
+    }
+
+    /// Mean over the tasks of the actions that they begin with; rest where a task knows none.
+    pub fn first_action(&self) -> Vec<f32> {
+        let share = 1.0 / self.envs.len() as f32;
+        let mut mean = vec![0.0; self.sizes()[1]];
+        for action in self.envs.iter().filter_map(HandEnv::first_action) {
+            mean.iter_mut()
+                .zip(action)
+                .for_each(|(sum, x)| *sum += share * x);
+        }
+        mean
     }
 
     /// Names of the reward's terms of each task.
@@ -214,9 +237,7 @@ impl Roller {
         let worlds = env.n_worlds();
         let failed = |error: HandError| RecipeError::Failed(error.to_string());
         let mut rng = episode_rng(item.seed, "motor", item.index, "policy");
-        let spread: Vec<f32> = Vec::try_from(&self.network.log_std(&self.parameters).exp())?;
-        let constant: f32 = spread.iter().map(|s| -s.ln() - 0.918_938_5).sum();
-
+        let mut noise = Noise::new(&self.config, &self.network, &self.parameters, worlds)?;
         let along = if item.explores { self.along } else { 0.0 };
         let first = |world: usize| (item.index * worlds as u64 + world as u64) * EPISODES;
         let mut episodes: Vec<u64> = (0..worlds).map(first).collect();
@@ -230,6 +251,8 @@ impl Roller {
             worlds
         };
         let mut segment = Segment {
+            version: policy.version,
+            task,
             worlds,
             observations: Vec::with_capacity(rows * size),
             actions: Vec::with_capacity(rows * n_actions),
@@ -244,10 +267,14 @@ impl Roller {
             most: 0,
             succeeded: 0,
             success: false,
+            activation: 0.0,
         };
         let fresh = |env: &HandEnv, world: usize| EpisodeResult {
             most: env.max_steps() - env.passed(world),
             ..blank
+        };
+        let look = |network: &ActorCritic, parameters: &Parameters, rows: &[f32]| {
+            say(network, parameters, policy.normalizer.applied(rows), size)
         };
         let mut running: Vec<_> = (0..worlds).map(|world| fresh(env, world)).collect();
         let mut over = vec![false; worlds];
@@ -261,25 +288,26 @@ impl Roller {
                 segment.moments.add(row);
             }
             segment.observations.extend_from_slice(env.observations());
-            let seen = &mut segment.observations[now * size..];
-            policy.normalizer.apply(seen);
-            let [mean, value] = evaluate(&self.network, &self.parameters, seen, size)?;
-            segment.values.extend(value);
-            for (world, mean) in mean.chunks_exact(n_actions).enumerate() {
-                let mut squares = 0.0;
-                for ((i, mean), spread) in mean.iter().enumerate().zip(&spread) {
-                    let noise: f32 = match item.explores {
-                        true => StandardNormal.sample(&mut rng),
-                        false => 0.0,
-                    };
-                    squares += noise * noise;
-                    let action = mean + spread * noise;
-                    segment.actions.push(action);
-                    let [low, high] = self.bounds[i];
-                    bounded[world * n_actions + i] = action.clamp(low, high);
+            let said = look(&self.network, &self.parameters, env.observations())?;
+            segment.values.extend(list(&said.value)?);
+            let mut actions = list(&said.mean)?;
+            if item.explores {
+                let latent = list(&said.latent)?;
+                let latents = latent.chunks_exact(latent.len() / worlds);
+                for ((world, action), latent) in
+                    actions.chunks_exact_mut(n_actions).enumerate().zip(latents)
+                {
+                    noise.add(world, step, latent, action, &mut rng);
                 }
-                segment.log_probabilities.push(constant - 0.5 * squares);
+                let drawn = floats(&actions, &said.mean.size(), tch::Device::Cpu)?;
+                let density = no_grad(|| self.network.density(&self.parameters, &said, &drawn))?;
+                segment.log_probabilities.extend(list(&density[0])?);
             }
+            let bounds = self.bounds.iter().cycle();
+            for ((to, x), [low, high]) in bounded.iter_mut().zip(&actions).zip(bounds) {
+                *to = x.clamp(*low, *high);
+            }
+            segment.actions.extend(actions);
             env.step_flat(&bounded).map_err(failed)?;
 
             segment.rewards.extend_from_slice(env.rewards());
@@ -299,6 +327,8 @@ impl Roller {
                 episode.steps += 1;
                 episode.succeeded += u32::from(env.succeeded()[world]);
                 episode.success = env.succeeded()[world];
+                let seen = &env.observations()[world * size..][..size];
+                episode.activation += mean_square(env.layout().seen(seen).activations);
                 if env.diverged()[world] {
                     segment.diverged.push([item.seed, episodes[world]]);
                 }
@@ -316,11 +346,7 @@ impl Roller {
                 &mut segment,
                 env.observations(),
                 now..now + worlds,
-                |seen| {
-                    policy.normalizer.apply(seen);
-                    let [_, value] = evaluate(&self.network, &self.parameters, seen, size)?;
-                    Ok(value)
-                },
+                |seen| list(&look(&self.network, &self.parameters, seen)?.value),
             )?;
             for world in 0..worlds {
                 if !(env.terminated()[world] || env.truncated()[world]) || over[world] {
@@ -341,22 +367,40 @@ impl Roller {
         }
         Ok(segment)
     }
+
+    /// Puts beside a segment's rows what a teacher would have done and how much it would have expected.
+    ///
+    /// # Errors
+    /// When the teacher is for other sizes or libtorch fails.
+    pub fn label(&mut self, segment: &mut Segment, teacher: &Snapshot) -> Result<(), RecipeError> {
+        self.network(teacher.version, &teacher.values)?;
+        let seen = teacher.normalizer.applied(&segment.observations);
+        let said = say(&self.network, &self.parameters, seen, self.sizes()[0])?;
+        segment.taught = list(&said.mean)?;
+        segment.values = list(&said.value)?;
+        Ok(())
+    }
 }
 
-/// Means and values of normalized observations.
-fn evaluate(
+/// What the networks say of normalized observations.
+fn say(
     network: &ActorCritic,
     parameters: &Parameters,
-    seen: &[f32],
+    seen: Vec<f32>,
     size: usize,
-) -> Result<[Vec<f32>; 2], RecipeError> {
+) -> Result<Said, RecipeError> {
     let rows = (seen.len() / size) as i64;
-    let seen = floats(seen, &[rows, size as i64], tch::Device::Cpu)?;
-    let [mean, value] = no_grad(|| network.forward(parameters, &seen));
-    Ok([
-        Vec::try_from(mean.f_reshape(-1)?)?,
-        Vec::try_from(value.f_reshape(-1)?)?,
-    ])
+    let seen = floats(&seen, &[rows, size as i64], tch::Device::Cpu)?;
+    Ok(no_grad(|| network.forward(parameters, &seen)))
+}
+
+fn mean_square(list: &[f32]) -> f64 {
+    let squares = list.iter().map(|x| f64::from(x * x)).sum::<f64>();
+    squares / list.len().max(1) as f64
+}
+
+fn list(tensor: &Tensor) -> Result<Vec<f32>, RecipeError> {
+    Ok(Vec::try_from(tensor.f_reshape(-1)?)?)
 }
 
 /// Values of what the truncated ones of the newest rows led to.
@@ -364,7 +408,7 @@ fn bootstrap(
     segment: &mut Segment,
     observations: &[f32],
     rows: Range<usize>,
-    value: impl FnOnce(&mut [f32]) -> Result<Vec<f32>, RecipeError>,
+    value: impl FnOnce(&[f32]) -> Result<Vec<f32>, RecipeError>,
 ) -> Result<(), RecipeError> {
     let size = observations.len() / rows.len();
     let truncated: Vec<usize> = (0..rows.len())
@@ -378,7 +422,7 @@ fn bootstrap(
     for world in &truncated {
         seen.extend_from_slice(&observations[world * size..][..size]);
     }
-    for (world, value) in truncated.iter().zip(value(&mut seen)?) {
+    for (world, value) in truncated.iter().zip(value(&seen)?) {
         segment.after[rows.start + world] = value;
     }
     Ok(())

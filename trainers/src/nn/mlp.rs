@@ -150,14 +150,31 @@ impl Mlp {
 
     /// `(batch, inputs)` to `(batch, outputs)`.
     pub fn forward(&self, parameters: &Parameters, x: &Tensor, dropout: &mut Dropout) -> Tensor {
+        let [_, outputs] = self.forward_last(parameters, x, dropout);
+        outputs
+    }
+
+    /// What enters the last layer, `(batch, last hidden)`, and what leaves it, `(batch, outputs)`.
+    pub(crate) fn forward_last(
+        &self,
+        parameters: &Parameters,
+        x: &Tensor,
+        dropout: &mut Dropout,
+    ) -> [Tensor; 2] {
         let mut x = x.shallow_clone();
-        for (number, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(parameters, &x);
-            if number + 1 < self.layers.len() {
-                x = dropout.apply(x.gelu("tanh"), self.dropout);
-            }
+        let (last, hidden) = self.layers.split_last().expect("there is a last layer");
+        for layer in hidden {
+            x = layer.forward(parameters, &x).gelu("tanh");
+            x = dropout.apply(x, self.dropout);
         }
-        x
+        let outputs = last.forward(parameters, &x);
+        [x, outputs]
+    }
+
+    /// The last layer's weight, `(outputs, last hidden)`.
+    pub(crate) fn last_weight<'a>(&self, parameters: &'a Parameters) -> &'a Tensor {
+        let last = self.layers.last().expect("there is a last layer");
+        parameters.get(last.weight)
     }
 }
 

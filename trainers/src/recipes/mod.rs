@@ -9,6 +9,8 @@ pub mod language_finetune;
 pub mod loader_bench;
 pub mod motor;
 pub mod motor_bench;
+pub mod motor_report;
+pub mod motor_study;
 pub mod representation;
 
 mod loader;

@@ -5,7 +5,11 @@
 //! 2. The learner improves it on what they saw ([`ppo`](crate::motor::ppo)).
 //! 3. What was seen goes into the observations' mean and deviation, for the next iteration.
 //!
-//! The result is the same for any number of workers, and goes on after a stop as if there had been none.
+//! The result is the same for any number of workers, and goes on after a stop as if there had been none. In asynchronous mode
+//! workers go on while the learner learns; how much older than the learner's their policies were is told, and what they did
+//! counts as far as the newest policy would have done the same. That result depends on who was faster.
+//!
+//! With teachers, one for each task, the policy learns from what they would have done instead of from rewards.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,15 +24,16 @@ use sim::hand::HandScenario;
 use sim::scenario_file::ScenarioFile;
 
 use super::metrics::Metrics;
+use super::motor_report;
 use super::{
     Progress, RecipeError, RunOptions, checkpoint_error, last_checkpoint, prepare_folder, restored,
 };
 use crate::checkpoint::{self, TrainerState};
 use crate::evaluation::statistics::{Estimate, share};
-use crate::motor::ppo::{Learner, PpoConfig};
+use crate::motor::ppo::{Learner, Own, PpoConfig};
 use crate::motor::{
-    ActorCritic, ActorCriticConfig, Done, EpisodeResult, Item, Job, Moments, Roller, Segment,
-    Snapshot, Workers,
+    ActorCritic, ActorCriticConfig, Alone, Done, EpisodeResult, Item, Job, Moments, Normalizer,
+    Roller, Segment, Snapshot, Workers,
 };
 use crate::nn::Parameters;
 use crate::optimizer::Schedule;
@@ -54,8 +59,16 @@ pub struct Config {
     /// Share of the episodes that start along the way, where a task knows states there (reference-state initialization); in
     /// evaluations, all start at the beginning.
     pub along: f64,
+    /// Whether a new policy begins with the action that the task begins with, as a grasp's, instead of rest.
+    pub warm_start: bool,
     /// A policy to begin from, as a run leaves it: its values and what it saw of observations. Left out: a new one.
     pub from: Option<PathBuf>,
+    /// Policies to learn from, one for each scenario, as runs with networks of this shape leave them; left out: from rewards. The
+    /// policy comes near to what they would do, the critic to what theirs say.
+    pub teachers: Vec<PathBuf>,
+    /// With teachers: share of the items in which they act. 1: behavior cloning on their rollouts; 0: on-policy distillation, on
+    /// what the student itself comes to see (Ross et al. 2011, arXiv:1011.0686; An et al. 2025, arXiv:2508.18066).
+    pub teachers_act: f64,
     /// Policy and critic.
     pub network: ActorCriticConfig,
     /// How they learn.
@@ -66,8 +79,21 @@ pub struct Config {
     pub evaluate_episodes: u64,
     /// Iterations between checkpoints; one is written at the end always.
     pub checkpoint_every: u64,
-    /// Threads that roll out and take gradients; 0: one for each core. Any number gives the same result.
+    /// Threads that roll out and take gradients; 0: one for each core. In synchronous mode, any number gives the same result.
     pub workers: usize,
+    /// Whether workers wait for the learner.
+    pub mode: Mode,
+}
+
+/// Whether workers wait for the learner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// They do, and take its gradients meanwhile.
+    #[default]
+    Synchronous,
+    /// They go on with the last policy that they have.
+    Asynchronous,
 }
 
 impl Default for Config {
@@ -81,13 +107,17 @@ impl Default for Config {
             length: 0,
             items: 4,
             along: 0.5,
+            warm_start: true,
             from: None,
+            teachers: Vec::new(),
+            teachers_act: 1.0,
             network: ActorCriticConfig::default(),
             ppo: PpoConfig::default(),
             evaluate_every: 10,
             evaluate_episodes: 128,
             checkpoint_every: 10,
             workers: 0,
+            mode: Mode::Synchronous,
         }
     }
 }
@@ -109,6 +139,10 @@ pub struct Summary {
     pub solved: Vec<Estimate>,
     /// Mean sum of an episode's rewards, by task.
     pub reward: Vec<f64>,
+    /// Mean square of the muscles' activations, by task.
+    pub activation: Vec<f64>,
+    /// A page with curves.
+    pub report: PathBuf,
     /// Seconds of the run, over all sessions.
     pub seconds: f64,
     /// Steps of the environment a second in this session, learning included, evaluations not.
@@ -133,7 +167,12 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let rows = check(config, length)?;
     let iterations = config.steps.div_ceil(rows as u64);
 
-    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
+    let (_, mut parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
+    if config.warm_start {
+        ActorCritic::begin_with(&config.network, &mut parameters, &trial.first_action())?;
+    }
+    let teachers = teachers(config, sizes)?;
+    let mut own = Own::new(&config.network, sizes, &config.ppo)?;
     let mut learner = Trainee {
         better: Learner::new(&config.ppo, parameters.values(), sizes),
         parameters,
@@ -176,18 +215,44 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
 
     let (mut acting, mut learning) = (0.0, 0.0);
     let mut judged = None;
+    if begun == 0 {
+        // what it knows before it learns
+        let found = evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?;
+        let mut line = Map::new();
+        line.insert("step".to_owned(), 0.into());
+        line.insert("env_steps".to_owned(), 0.into());
+        line.extend(found.figures());
+        metrics.write(&Value::Object(line))?;
+        judged = Some((0, found));
+    }
     let mut written = found;
+    let mut source = Source {
+        config,
+        teachers: &teachers,
+        length,
+        next: begun * config.items as u64,
+    };
     while learner.state.step < last && !options.stop.load(Ordering::Relaxed) {
         let started = Instant::now();
         let iteration = learner.state.step;
-        let segments = act(config, &learner.better, iteration, length, &mut workers)?;
+        let mut segments = source.segments(&learner.better, &mut workers)?;
         acting += started.elapsed().as_secs_f64();
 
         let started = Instant::now();
         let (of, learning_rate) = ((config.seed, iteration), schedule.at(iteration));
-        let learnt = learner
-            .better
-            .learn(&segments, of, learning_rate, &mut workers)?;
+        let (better, alone) = (&mut learner.better, &mut Alone);
+        let now = better.snapshot();
+        let age = |segment: &Segment| now.version - segment.version;
+        let ages: Vec<u64> = segments.iter().map(age).collect();
+        let learnt = match config.mode {
+            Mode::Synchronous => better.learn(&segments, of, learning_rate, &mut workers, alone)?,
+            Mode::Asynchronous => {
+                for segment in segments.iter_mut().filter(|s| s.taught.is_empty()) {
+                    own.renew(segment, &now)?;
+                }
+                better.learn(&segments, of, learning_rate, &mut own, alone)?
+            }
+        };
         learner.state.step += 1;
         learning += started.elapsed().as_secs_f64();
         let env_steps = learner.state.step * rows as u64;
@@ -209,17 +274,17 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         ] {
             line.insert(name.to_owned(), value.into());
         }
+        if config.mode == Mode::Asynchronous {
+            // in steps of the optimizer
+            let mean = ages.iter().sum::<u64>() as f64 / ages.len().max(1) as f64;
+            line.insert("staleness".to_owned(), mean.into());
+            let most = ages.iter().max().copied().unwrap_or(0);
+            line.insert("staleness_max".to_owned(), most.into());
+        }
         let due = learner.state.step.is_multiple_of(config.evaluate_every);
         if due || learner.state.step == iterations {
             let found = evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?;
-            for (name, list) in [
-                ("evaluated_success", values(&found.success)),
-                ("evaluated_held", found.held.clone()),
-                ("evaluated_solved", values(&found.solved)),
-                ("evaluated_reward", found.reward.clone()),
-            ] {
-                line.insert(name.to_owned(), list.into());
-            }
+            line.extend(found.figures());
             judged = Some((learner.state.step, found));
         }
         let reward = line.get("reward").and_then(Value::as_f64).unwrap_or(0.0);
@@ -262,6 +327,8 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let policy = options.out.join("policy.safetensors");
     std::fs::write(&policy, learner.bytes()?)
         .map_err(|error| RecipeError::Failed(format!("{}: {error}", policy.display())))?;
+    let names = tasks.iter().map(|task| task.hand_task.name.clone());
+    let report = motor_report::write(&options.out, &names.collect::<Vec<_>>())?;
     Ok(Summary {
         step,
         steps: iterations,
@@ -270,6 +337,8 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         held: judged.held,
         solved: judged.solved,
         reward: judged.reward,
+        activation: judged.activation,
+        report,
         seconds: learner.state.seconds,
         env_steps_per_second: ((step - begun) * rows as u64) as f64 / (acting + learning).max(1e-9),
         checkpoint,
@@ -348,6 +417,18 @@ pub(super) fn check(config: &Config, length: usize) -> Result<usize, RecipeError
             config.along
         )));
     }
+    if !(0.0..=1.0).contains(&config.teachers_act) {
+        return Err(RecipeError::Input(format!(
+            "teachers_act: expected a share in 0 to 1, found {}",
+            config.teachers_act
+        )));
+    }
+    if !config.teachers.is_empty() && config.teachers.len() != tasks {
+        return Err(RecipeError::Input(format!(
+            "teachers: expected one for each of the {tasks} scenarios, found {}",
+            config.teachers.len()
+        )));
+    }
     config.ppo.check(rows)?;
     Ok(rows)
 }
@@ -359,6 +440,30 @@ fn digest(tasks: &[HandScenario]) -> String {
         hasher.update(task.digest.as_bytes());
     }
     hasher.finalize().to_hex().to_string()
+}
+
+/// Whether a run can be made with these settings, as far as that is known before what it starts from is there.
+///
+/// # Errors
+/// As [`run`].
+pub fn look_over(config: &Config) -> Result<(), RecipeError> {
+    let trial = Roller::new(
+        &read(config)?,
+        1,
+        &config.network,
+        config.seed,
+        config.along,
+    )?;
+    check(config, length(config, &trial))?;
+    Ok(())
+}
+
+/// Whether runs with these settings come to the same result.
+///
+/// # Errors
+/// When the settings cannot be written down.
+pub fn same_result(one: &Config, other: &Config) -> Result<bool, RecipeError> {
+    Ok(of_record(one)? == of_record(other)? && one.scenario == other.scenario)
 }
 
 /// What of the configuration decides the result.
@@ -487,22 +592,85 @@ pub fn read_moments(path: &Path, size: usize) -> Result<Moments, RecipeError> {
     })
 }
 
-/// Experience of an iteration.
-pub(super) fn act(
-    config: &Config,
-    learner: &Learner,
-    iteration: u64,
-    length: usize,
-    workers: &mut Workers,
-) -> Result<Vec<Segment>, RecipeError> {
-    let first = iteration * config.items as u64;
-    let items = (first..first + config.items as u64).map(|index| Item {
-        seed: config.seed,
-        index,
-        steps: length,
-        explores: true,
-    });
-    roll(workers, items, learner.snapshot())
+/// Policies to learn from.
+fn teachers(config: &Config, sizes: [usize; 2]) -> Result<Vec<Arc<Snapshot>>, RecipeError> {
+    let read = |(number, path): (usize, &PathBuf)| {
+        let (_, mut parameters) = ActorCritic::new(&config.network, sizes, 0)?;
+        parameters.load(path)?;
+        Ok(Arc::new(Snapshot {
+            // No learner's: those count up from 0.
+            version: u64::MAX - number as u64,
+            values: parameters.values().to_vec(),
+            normalizer: Normalizer::of(&read_moments(path, sizes[0])?),
+        }))
+    };
+    config.teachers.iter().enumerate().map(read).collect()
+}
+
+/// Where experience comes from: items in the order of their numbers.
+pub(super) struct Source<'a> {
+    pub(super) config: &'a Config,
+    pub(super) teachers: &'a [Arc<Snapshot>],
+    /// Steps of each world in an item.
+    pub(super) length: usize,
+    /// Number of the next item.
+    pub(super) next: u64,
+}
+
+impl Source<'_> {
+    /// Experience of an iteration: in synchronous mode of this learner's policy, in the items' order; in asynchronous mode what is
+    /// there first, and more is asked for.
+    pub(super) fn segments(
+        &mut self,
+        learner: &Learner,
+        workers: &mut Workers,
+    ) -> Result<Vec<Segment>, RecipeError> {
+        let policy = Arc::new(learner.snapshot());
+        let items = self.config.items;
+        if self.config.mode == Mode::Synchronous {
+            let jobs = (0..items).map(|_| self.job(&policy)).collect();
+            return workers.run(jobs)?.into_iter().map(segment).collect();
+        }
+        let mut segments = Vec::with_capacity(items);
+        while segments.len() < items {
+            // As many as the next iteration takes, and one for each worker to be busy with.
+            while workers.pending() < items + workers.count() {
+                let job = self.job(&policy);
+                workers.ask(job);
+            }
+            let (_, done) = workers.take()?;
+            segments.push(segment(done)?);
+        }
+        Ok(segments)
+    }
+
+    fn job(&mut self, policy: &Arc<Snapshot>) -> Job {
+        let item = Item {
+            seed: self.config.seed,
+            index: self.next,
+            steps: self.length,
+            explores: true,
+        };
+        self.next += 1;
+        let tasks = self.config.scenario.len() as u64;
+        let teacher = self.teachers.get((item.index % tasks) as usize);
+        // The share is kept at every number of items of a task.
+        let among = |n: u64| (n as f64 * self.config.teachers_act).floor();
+        let number = item.index / tasks;
+        let acts = teacher.filter(|_| among(number + 1) > among(number));
+        Job::Roll {
+            item,
+            policy: Arc::clone(acts.unwrap_or(policy)),
+            teacher: teacher.cloned(),
+        }
+    }
+}
+
+fn segment(done: Done) -> Result<Segment, RecipeError> {
+    match done {
+        Done::Segment(segment) => Ok(*segment),
+        Done::Gradient(..) => Err(RecipeError::Failed("expected a segment".to_owned())),
+    }
 }
 
 fn roll(
@@ -514,12 +682,9 @@ fn roll(
     let job = |item| Job::Roll {
         item,
         policy: Arc::clone(&policy),
+        teacher: None,
     };
     let done = workers.run(items.map(job).collect())?;
-    let segment = |done| match done {
-        Done::Segment(segment) => Ok(*segment),
-        Done::Gradient(..) => Err(RecipeError::Failed("expected a segment".to_owned())),
-    };
     done.into_iter().map(segment).collect()
 }
 
@@ -539,9 +704,8 @@ fn figures(line: &mut Map<String, Value>, segments: &[Segment], terms: &[&[&str]
         mean(&|e| f64::from(u8::from(e.success))).into(),
     );
     line.insert("held".to_owned(), mean(&|e| e.held()).into());
-    // Items do the tasks in turn.
     for (task, names) in terms.iter().enumerate() {
-        let own = segments.iter().skip(task).step_by(terms.len());
+        let own = segments.iter().filter(|segment| segment.task == task);
         let items = own.clone().count().max(1) as f64;
         for (i, name) in names.iter().enumerate() {
             let sum: f64 = own.clone().map(|segment| segment.terms[i]).sum();
@@ -565,6 +729,23 @@ struct Judged {
     held: Vec<f64>,
     solved: Vec<Estimate>,
     reward: Vec<f64>,
+    activation: Vec<f64>,
+}
+
+impl Judged {
+    /// For the line of an iteration: lists by task.
+    fn figures(&self) -> impl Iterator<Item = (String, Value)> {
+        let lists = [
+            ("evaluated_success", values(&self.success)),
+            ("evaluated_held", self.held.clone()),
+            ("evaluated_solved", values(&self.solved)),
+            ("evaluated_reward", self.reward.clone()),
+            ("evaluated_activation", self.activation.clone()),
+        ];
+        lists
+            .into_iter()
+            .map(|(name, list)| (name.to_owned(), list.into()))
+    }
 }
 
 fn values(list: &[Estimate]) -> Vec<f64> {
@@ -591,6 +772,7 @@ fn evaluate(
         held: Vec::new(),
         solved: Vec::new(),
         reward: Vec::new(),
+        activation: Vec::new(),
     };
     for task in 0..tasks {
         let all = segments.iter().flat_map(|segment| &segment.episodes);
@@ -600,12 +782,11 @@ fn evaluate(
         judged.success.push(share(right, own.len()));
         let solved = own.iter().filter(|episode| episode.solved()).count();
         judged.solved.push(share(solved, own.len()));
-        judged
-            .held
-            .push(own.iter().map(|e| e.held()).sum::<f64>() / n);
-        judged
-            .reward
-            .push(own.iter().map(|e| e.reward).sum::<f64>() / n);
+        let mean = |of: &dyn Fn(&EpisodeResult) -> f64| own.iter().map(|e| of(e)).sum::<f64>() / n;
+        judged.held.push(mean(&|e| e.held()));
+        judged.reward.push(mean(&|e| e.reward));
+        let of_step = |e: &EpisodeResult| e.activation / f64::from(e.steps.max(1));
+        judged.activation.push(mean(&of_step));
     }
     Ok(judged)
 }

@@ -8,9 +8,9 @@ use sim::hand::{HandScenario, Width};
 
 use super::RecipeError;
 use super::bench::cpu_seconds;
-use super::motor::{Config, act, check, length, read};
+use super::motor::{Config, Mode, Source, check, length, read};
 use crate::motor::ppo::Learner;
-use crate::motor::{ActorCritic, Roller, Workers};
+use crate::motor::{ActorCritic, Alone, Roller, Workers};
 
 /// What was measured, with one thread.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +39,7 @@ const ITERATIONS: u64 = 3;
 pub fn run(config: &Config, print: bool) -> Result<Figures, RecipeError> {
     let config = &Config {
         scenario: config.scenario.iter().take(1).cloned().collect(),
+        mode: Mode::Synchronous,
         ..config.clone()
     };
     let task = read(config)?.swap_remove(0);
@@ -108,14 +109,20 @@ fn learning(task: HandScenario, config: &Config) -> Result<f64, RecipeError> {
     let (_, parameters) = ActorCritic::new(&config.network, sizes, seed)?;
     let mut learner = Learner::new(&config.ppo, parameters.values(), sizes);
     let mut workers = Workers::new(1, &config.ppo, make);
+    let mut source = Source {
+        config,
+        teachers: &[],
+        length,
+        next: 0,
+    };
     let mut start = 0.0;
     for iteration in 0..=ITERATIONS {
         if iteration == 1 {
             start = cpu_seconds();
         }
-        let segments = act(config, &learner, iteration, length, &mut workers)?;
-        let rate = config.ppo.learning_rate;
-        learner.learn(&segments, (seed, iteration), rate, &mut workers)?;
+        let segments = source.segments(&learner, &mut workers)?;
+        let (of, rate) = ((seed, iteration), config.ppo.learning_rate);
+        learner.learn(&segments, of, rate, &mut workers, &mut Alone)?;
     }
     let seconds = (cpu_seconds() - start).max(1e-9);
     Ok((ITERATIONS * rows as u64) as f64 / seconds)

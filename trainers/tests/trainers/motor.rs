@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 use agents::hand::play;
 use agents::learned::{LearnedHand, Network};
 use sim::hand::HandScenario;
-use trainers::motor::ppo::PpoConfig;
+use trainers::motor::ppo::{Learner, Own, PpoConfig};
 use trainers::motor::{
-    ActorCritic, ActorCriticConfig, Done, End, Item, Job, Moments, Normalizer, Roller, Segment,
-    Snapshot, Workers,
+    ActorCritic, ActorCriticConfig, Alone, Collective as _, Done, End, Exploration, Item, Job,
+    Moments, Noise, Normalizer, Roller, Segment, Snapshot, Threads, Workers,
 };
-use trainers::recipes::motor::{Config, Summary, read_moments, run};
+use trainers::recipes::motor::{Config, Mode, Summary, read_moments, run};
+use trainers::recipes::motor_study::{self, Start};
 use trainers::recipes::{RecipeError, RunOptions, motor_bench};
 
 fn scenario(name: &str) -> PathBuf {
@@ -46,6 +47,7 @@ fn tiny() -> Config {
         network: ActorCriticConfig {
             hidden: vec![8],
             log_std: -0.5,
+            ..ActorCriticConfig::default()
         },
         ppo: PpoConfig {
             minibatch: 120,
@@ -71,6 +73,7 @@ fn a_policy_learns_where_a_point_shall_go() {
         network: ActorCriticConfig {
             hidden: vec![64],
             log_std: -0.5,
+            ..ActorCriticConfig::default()
         },
         ppo: PpoConfig {
             minibatch: 640,
@@ -257,6 +260,7 @@ fn what_cannot_be_trained_is_said_before() {
                 network: ActorCriticConfig {
                     hidden: vec![0],
                     log_std: 0.0,
+                    ..ActorCriticConfig::default()
                 },
                 ..tiny()
             },
@@ -346,6 +350,240 @@ fn an_item_is_a_function_of_its_number_and_its_policy() {
     assert_eq!(steps, rows as f64);
 }
 
+/// Two learners, each with half of the items, come to what one comes to: to the order of the sums.
+#[test]
+fn learners_of_a_collective_learn_as_one() {
+    let config = PpoConfig {
+        minibatch: 60,
+        parts: 2,
+        epochs: 2,
+        learning_rate: 1e-3,
+        ..PpoConfig::default()
+    };
+    let sizes = roller(1).unwrap().sizes();
+    let network = tiny().network;
+    let roll = |index: u64| {
+        let item = Item {
+            index,
+            steps: 15,
+            ..ITEM
+        };
+        roller(4).unwrap().roll(&item, &policy()).unwrap()
+    };
+    let learn = |segments: &[Segment], with: &mut dyn FnMut(&mut Learner, &mut Own, &[Segment])| {
+        let mut learner = Learner::new(&config, &policy().values, sizes);
+        let mut own = Own::new(&network, sizes, &config).unwrap();
+        with(&mut learner, &mut own, segments);
+        learner
+    };
+    let all: Vec<Segment> = (0..4).map(roll).collect();
+    let one = learn(&all, &mut |learner, own, segments| {
+        learner
+            .learn(segments, (1, 0), 1e-3, own, &mut Alone)
+            .unwrap();
+    });
+    let mut two = Vec::new();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = Threads::group(2)
+            .into_iter()
+            .map(|mut member| {
+                let all = &all;
+                scope.spawn(move || {
+                    let items = all.iter().skip(member.rank()).step_by(2);
+                    let items: Vec<Segment> = items.cloned().collect();
+                    learn(&items, &mut |learner, own, segments| {
+                        learner
+                            .learn(segments, (1, 0), 1e-3, own, &mut member)
+                            .unwrap();
+                    })
+                })
+            })
+            .collect();
+        two.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
+    });
+    assert_eq!(two[0].values, two[1].values);
+    assert_eq!(two[0].moments, two[1].moments);
+    assert_eq!(one.moments.count, two[0].moments.count);
+    let before = policy();
+    let mut moved = 0.0_f32;
+    for ((a, b), start) in one.values.iter().zip(&two[0].values).zip(&before.values) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+        moved = moved.max((a - start).abs());
+    }
+    assert!(moved > 1e-3, "{moved}");
+}
+
+/// Noise that is drawn has the density that is said of it.
+#[test]
+fn noise_is_drawn_as_its_density_says() {
+    use rand::SeedableRng as _;
+    let sizes = [3, 2];
+    for exploration in [
+        Exploration::Independent,
+        Exploration::Gsde,
+        Exploration::Lattice,
+    ] {
+        let config = ActorCriticConfig {
+            hidden: vec![4],
+            exploration,
+            resample: 1,
+            log_std: -0.3,
+        };
+        let (network, mut parameters) = ActorCritic::new(&config, sizes, 5).unwrap();
+        // The last layer is small at first: larger, so that its noise counts.
+        let larger: Vec<f32> = parameters.values().iter().map(|x| x + 0.3).collect();
+        parameters.set_values(&larger).unwrap();
+        let seen = tch::Tensor::from_slice(&[0.5_f32, -1.0, 2.0]).reshape([1, 3]);
+        let said = tch::no_grad(|| network.forward(&parameters, &seen));
+        let latent = Vec::<f32>::try_from(said.latent.reshape(-1)).unwrap();
+        let mut noise = Noise::new(&config, &network, &parameters, 1).unwrap();
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(9);
+        let n = 40_000;
+        let (mut square, mut product, mut density) = ([0.0; 2], 0.0, Vec::new());
+        for step in 0..n {
+            let mut off = [0.0_f32; 2];
+            noise.add(0, step, &latent, &mut off, &mut rng);
+            for (sum, x) in square.iter_mut().zip(off) {
+                *sum += f64::from(x * x) / n as f64;
+            }
+            product += f64::from(off[0] * off[1]) / n as f64;
+            density.extend(off);
+        }
+        let deviation = network.deviation(&parameters, &said).unwrap();
+        let deviation = Vec::<f32>::try_from(deviation.reshape(-1)).unwrap();
+        for (square, deviation) in square.iter().zip(&deviation) {
+            let expected = f64::from(deviation * deviation);
+            assert!(
+                (square / expected - 1.0).abs() < 0.03,
+                "{square} {expected}"
+            );
+        }
+        let correlation = product / (square[0] * square[1]).sqrt();
+        let correlated = exploration == Exploration::Lattice;
+        assert_eq!(
+            correlation.abs() > 0.05,
+            correlated,
+            "{exploration:?} {correlation}"
+        );
+        // The mean of minus the logarithm is the entropy.
+        let mean = said.mean.expand([n as i64, 2], false);
+        let many = trainers::motor::Said {
+            latent: said.latent.expand([n as i64, 4], false),
+            value: said.value.expand([n as i64], false),
+            mean: mean.shallow_clone(),
+        };
+        let drawn = mean + tch::Tensor::from_slice(&density).reshape([n as i64, 2]);
+        let [density, entropy] = network.density(&parameters, &many, &drawn).unwrap();
+        let number = |x: tch::Tensor| x.mean(tch::Kind::Float).double_value(&[]);
+        let (density, entropy) = (number(density), number(entropy));
+        assert!((density + entropy).abs() < 0.03, "{density} {entropy}");
+    }
+    let none = ActorCriticConfig {
+        resample: 0,
+        ..ActorCriticConfig::default()
+    };
+    let error = ActorCritic::new(&none, sizes, 1).err().unwrap();
+    assert!(error.to_string().contains("network.resample"), "{error}");
+}
+
+/// Every way of exploring learns, and workers that do not wait do.
+#[test]
+fn other_ways_of_exploring_and_no_waiting_learn_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, exploration, mode) in [
+        ("gsde", Exploration::Gsde, Mode::Synchronous),
+        ("lattice", Exploration::Lattice, Mode::Synchronous),
+        ("free", Exploration::Independent, Mode::Asynchronous),
+    ] {
+        let config = Config {
+            steps: 90_000,
+            worlds: 16,
+            length: 40,
+            items: 4,
+            workers: 2,
+            network: ActorCriticConfig {
+                hidden: vec![64],
+                exploration,
+                ..tiny().network
+            },
+            ppo: PpoConfig {
+                minibatch: 640,
+                parts: 1,
+                learning_rate: 3e-3,
+                ..PpoConfig::default()
+            },
+            evaluate_episodes: 64,
+            mode,
+            ..tiny()
+        };
+        let out = folder.path().join(name);
+        let done = go(&config, &out, false, None).unwrap();
+        assert!(done.success[0].value > 0.9, "{name} {done:?}");
+        let metrics = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+        let stale = metrics.contains("\"staleness\"");
+        assert_eq!(stale, mode == Mode::Asynchronous);
+    }
+}
+
+/// A student of a policy does what the policy does, on the teacher's rollouts or on its own.
+#[test]
+fn a_student_does_what_its_teacher_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = Config {
+        steps: 90_000,
+        worlds: 64,
+        length: 0,
+        items: 1,
+        network: ActorCriticConfig {
+            hidden: vec![64],
+            ..tiny().network
+        },
+        ppo: PpoConfig {
+            minibatch: 640,
+            parts: 1,
+            learning_rate: 3e-3,
+            ..PpoConfig::default()
+        },
+        evaluate_episodes: 64,
+        ..tiny()
+    };
+    let taught = go(&teacher, &folder.path().join("teacher"), false, None).unwrap();
+    for (name, share) in [("cloned", 1.0), ("on_policy", 0.0)] {
+        let student = Config {
+            steps: 45_000,
+            seed: 2,
+            teachers: vec![taught.policy.clone()],
+            teachers_act: share,
+            ..teacher.clone()
+        };
+        let out = folder.path().join(name);
+        let before = go(&student, &out, false, Some(0)).unwrap();
+        let after = go(&student, &out, true, None).unwrap();
+        assert!(before.success[0].value < 0.5, "{name} {before:?}");
+        assert!(after.success[0].value > 0.8, "{name} {after:?}");
+    }
+    let two = Config {
+        teachers: vec![taught.policy.clone(); 2],
+        ..teacher.clone()
+    };
+    let other = Config {
+        teachers: vec![taught.policy],
+        ..tiny()
+    };
+    for (config, message) in [
+        (
+            two,
+            "teachers: expected one for each of the 1 scenarios, found 2",
+        ),
+        (other, "policy.0.weight"),
+    ] {
+        let out = folder.path().join("none");
+        let error = go(&config, &out, false, None).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}
+
 /// A worker that fails loses nothing: its item is done by another.
 #[test]
 fn a_failed_workers_item_is_done_again() {
@@ -355,6 +593,7 @@ fn a_failed_workers_item_is_done_again() {
         let item = |index| Job::Roll {
             item: Item { index, ..ITEM },
             policy: Arc::clone(&policy),
+            teacher: None,
         };
         (0..5).map(item).collect::<Vec<Job>>()
     };
@@ -383,10 +622,142 @@ fn a_failed_workers_item_is_done_again() {
     workers.join();
     assert_eq!(workers.count(), 3);
     assert_eq!(segments(workers.run(jobs()).unwrap()), expected);
+    // Two leave, one of them while there is work; the last one stays.
+    workers.leave();
+    let asked = workers.ask(jobs().swap_remove(0));
+    assert_eq!(segments(workers.run(jobs()).unwrap()), expected);
+    workers.leave();
+    workers.leave();
+    assert_eq!(workers.count(), 1);
+    assert_eq!(segments(workers.run(jobs()).unwrap()), expected);
+    // What was asked for alone is still there.
+    assert_eq!(workers.pending(), 1);
+    let (number, done) = workers.take().unwrap();
+    assert_eq!(number, asked);
+    assert_eq!(segments(vec![done]), expected[..1]);
+    assert!(workers.take().is_err());
     let mut broken = Workers::new(2, &PpoConfig::default(), || panic!("no worlds"));
     let error = broken.run(jobs()).unwrap_err();
     assert!(
         error.to_string().contains("two workers failed: no worlds"),
         "{error}"
     );
+}
+
+/// A study over three point masses: it stops and goes on, and tells of all starts with equal samples.
+#[test]
+fn a_study_compares_what_learning_starts_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = folder.path().join("tasks");
+    std::fs::create_dir(&tasks).unwrap();
+    for name in ["left", "right", "far"] {
+        std::fs::copy(scenario("point"), tasks.join(format!("{name}.toml"))).unwrap();
+    }
+    let starts = [
+        Start::Scratch,
+        Start::Prior,
+        Start::Student,
+        Start::OnPolicyStudent,
+    ];
+    let multi = Config {
+        scenario: Vec::new(),
+        items: 4,
+        worlds: 8,
+        ppo: PpoConfig {
+            minibatch: 160,
+            parts: 1,
+            learning_rate: 3e-3,
+            ..PpoConfig::default()
+        },
+        ..tiny()
+    };
+    let config = motor_study::Config {
+        tasks,
+        prior: vec!["left".to_owned(), "right".to_owned()],
+        held_out: vec!["far".to_owned()],
+        starts: starts.to_vec(),
+        seeds: 1,
+        solved: 0.3,
+        expert_steps: 25_600,
+        prior_steps: 51_200,
+        student_steps: 25_600,
+        finetune_steps: 12_800,
+        single: multi.clone(),
+        multi,
+        ..motor_study::Config::default()
+    };
+    let study = |config: &motor_study::Config, name: &str, resume, stop_after| {
+        let options = RunOptions {
+            out: folder.path().join(name),
+            resume,
+            stop: &AtomicBool::new(false),
+            stop_after,
+            progress: false,
+        };
+        motor_study::run(config, &options)
+    };
+    let part = study(&config, "study", false, Some(4)).unwrap();
+    // the prior, two experts, a student; then another student, and four finetunings
+    assert_eq!((part.done, part.runs), (4, 9));
+    assert!(part.finetuned.is_empty());
+    let error = study(&config, "study", false, None).unwrap_err();
+    assert!(
+        error.to_string().contains("holds a study already"),
+        "{error}"
+    );
+    let whole = study(&config, "study", true, None).unwrap();
+    assert_eq!((whole.done, whole.runs), (9, 9));
+    assert_eq!(whole.learnt.len(), 5);
+    let held = |start: Start, i: usize| {
+        let one = whole.finetuned.iter().find(|one| one.start == start);
+        one.unwrap().curve[i]
+    };
+    for start in starts {
+        // as many samples for all
+        let [[first, _], [last, _]] = [held(start, 0), held(start, 5)];
+        assert_eq!((first, last), (0.0, 12_800.0), "{start:?}");
+    }
+    // What was learnt is there from the first step on.
+    let known = |start| held(start, 0)[1];
+    for start in &starts[1..] {
+        assert!(
+            known(*start) > known(Start::Scratch) + 0.2,
+            "{:?}",
+            whole.finetuned
+        );
+    }
+    let scratch = whole.figures.iter().find(|f| f.start == Start::Scratch);
+    let prior = whole.figures.iter().find(|f| f.start == Start::Prior);
+    assert!(
+        prior.unwrap().samples < scratch.unwrap().samples,
+        "{:?}",
+        whole.figures
+    );
+    let page = std::fs::read_to_string(&whole.report).unwrap();
+    assert!(page.matches("<svg").count() == 2 && page.contains("on policy student"));
+
+    // Runs of other settings are not taken for these.
+    let longer = motor_study::Config {
+        finetune_steps: 25_600,
+        ..config.clone()
+    };
+    let error = study(&longer, "study", true, None).unwrap_err();
+    assert!(error.to_string().contains("with other settings"), "{error}");
+    let both = motor_study::Config {
+        held_out: vec!["left".to_owned()],
+        ..config.clone()
+    };
+    let unknown = motor_study::Config {
+        held_out: vec!["near".to_owned()],
+        ..config
+    };
+    for (config, message) in [
+        (both, "held_out: \"left\" is among the prior's tasks"),
+        (unknown, "near.toml"),
+    ] {
+        let error = study(&config, "other", false, None).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        assert!(error.to_string().contains(message), "{error}");
+        assert!(!folder.path().join("other").exists());
+    }
 }

@@ -105,7 +105,13 @@ pub trait Task: Debug + Send + Sync {
     /// (n_actuators).
     fn lead(&self, _step: u32, _controls: &mut [f32]) {}
 
-    /// How far to both sides an action moves an actuator of that name, where that is not the actuator's own range.
+    /// What to tell the hand's actuators at first, where the task knows something that is better than rest: controls besides those
+    /// of [`Task::lead`], given as 0 (n_actuators); whether it does.
+    fn begin(&self, _controls: &mut [f32]) -> bool {
+        false
+    }
+
+    /// How far to both sides actions in [-1, 1] move an actuator of that name, where that is not the actuator's own range.
     fn play(&self, _actuator: &str) -> Option<f32> {
         None
     }
@@ -241,6 +247,9 @@ impl Task for Box<dyn Task> {
     }
     fn lead(&self, step: u32, controls: &mut [f32]) {
         (**self).lead(step, controls);
+    }
+    fn begin(&self, controls: &mut [f32]) -> bool {
+        (**self).begin(controls)
     }
     fn play(&self, actuator: &str) -> Option<f32> {
         (**self).play(actuator)

@@ -249,11 +249,16 @@ impl Task for Tracking {
         let frame = rng.random_range(0..self.poses.len() - 1);
         let n = setting.n_joints;
         let ((arm, object), (next, moved)) = (self.held(frame), self.held(frame + 1));
-        for (x, closed) in start.qpos.iter_mut().zip(&self.grasp.closed) {
-            *x = *closed as f32;
+        // While the object rests, the hand is on the way from open to closed.
+        let rests = self.poses[frame + 1] == self.poses[0];
+        let closed = if rests { rng.random::<f64>() } else { 1.0 };
+        let between = |from: f64, to: f64| from + closed * (to - from);
+        let [arm, next] = [arm, next].map(|arm| arm.map(|x| between(0.0, x)));
+        for (x, to) in start.qpos.iter_mut().zip(&self.grasp.closed) {
+            *x = between(f64::from(*x), *to) as f32;
         }
-        for (x, control) in start.act.iter_mut().zip(&self.grasp.controls) {
-            *x = *control as f32;
+        for (x, to) in start.act.iter_mut().zip(&self.grasp.controls) {
+            *x = between(0.0, *to) as f32;
         }
         let rate = |from: f64, to: f64| (to - from) / FRAME_SECONDS;
         for i in 0..6 {
@@ -282,6 +287,13 @@ impl Task for Tracking {
             controls[first..].copy_from_slice(&self.arms[frame]);
         }
         controls[first + 2] += self.sag;
+    }
+
+    fn begin(&self, controls: &mut [f32]) -> bool {
+        for (x, control) in controls.iter_mut().zip(&self.grasp.controls) {
+            *x = *control as f32;
+        }
+        true
     }
 
     fn play(&self, actuator: &str) -> Option<f32> {
