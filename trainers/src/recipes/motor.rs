@@ -242,7 +242,8 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         let (of, learning_rate) = ((config.seed, iteration), schedule.at(iteration));
         let (better, alone) = (&mut learner.better, &mut Alone);
         let now = better.snapshot();
-        let age = |segment: &Segment| now.version - segment.version;
+        // A teacher's has none.
+        let age = |segment: &Segment| now.version.saturating_sub(segment.version);
         let ages: Vec<u64> = segments.iter().map(age).collect();
         let learnt = match config.mode {
             Mode::Synchronous => better.learn(&segments, of, learning_rate, &mut workers, alone)?,
