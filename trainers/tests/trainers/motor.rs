@@ -677,7 +677,8 @@ fn a_study_compares_what_learning_starts_from() {
         held_out: vec!["far".to_owned()],
         starts: starts.to_vec(),
         seeds: 1,
-        solved: 0.3,
+        // An episode ends when the point is there: one step of a hundred is all that can be held.
+        solved: 0.005,
         expert_steps: 25_600,
         prior_steps: 51_200,
         student_steps: 25_600,
@@ -708,20 +709,20 @@ fn a_study_compares_what_learning_starts_from() {
     let whole = study(&config, "study", true, None).unwrap();
     assert_eq!((whole.done, whole.runs), (9, 9));
     assert_eq!(whole.learnt.len(), 5);
-    let held = |start: Start, i: usize| {
+    let curve = |start: Start| {
         let one = whole.finetuned.iter().find(|one| one.start == start);
-        one.unwrap().curve[i]
+        &one.unwrap().curve
     };
     for start in starts {
         // as many samples for all
-        let [[first, _], [last, _]] = [held(start, 0), held(start, 5)];
-        assert_eq!((first, last), (0.0, 12_800.0), "{start:?}");
+        let (first, last) = (curve(start)[0], curve(start).last().unwrap());
+        assert_eq!((first[0], last[0]), (0.0, 12_800.0), "{start:?}");
     }
     // What was learnt is there from the first step on.
-    let known = |start| held(start, 0)[1];
+    let known = |start| curve(start)[0][1];
     for start in &starts[1..] {
         assert!(
-            known(*start) > known(Start::Scratch) + 0.2,
+            known(*start) > known(Start::Scratch) + 0.005,
             "{:?}",
             whole.finetuned
         );
