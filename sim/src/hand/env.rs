@@ -57,7 +57,9 @@ pub enum Actions {
     #[default]
     Excitation,
     /// MyoSuite's: numbers a in [-1, 1]; muscles are excited by 1 / (1 + exp(-5 (a - 0.5))), so that 0 is near rest (0.076)
-    /// and full excitation cannot be reached (0.924). Motors: [-1, 1] spread over their control range.
+    /// and full excitation cannot be reached (0.924). Motors: [-1, 1] spread over their control range. Where the task knows what
+    /// to begin with ([`Task::begin`]), 0 is that instead: muscles are excited by 1 / (1 + exp(-(5 a + b))), where b gives what
+    /// they begin with, kept within 0.02 to 0.98; motors are told as much besides.
     Logistic,
 }
 
@@ -141,9 +143,9 @@ struct Drive {
 #[derive(Clone, Copy, Debug)]
 enum Range {
     Excitation,
-    LogisticExcitation,
+    LogisticExcitation { shift: f32 },
     Control { low: f32, high: f32 },
-    SpreadControl { low: f32, high: f32 },
+    SpreadControl { low: f32, high: f32, shift: f32 },
 }
 
 /// All that one world's future depends on, to go on from later: in any world of an environment made the same way.
@@ -281,13 +283,13 @@ impl HandEnv {
         bounds
     }
 
-    /// The action that the task begins with ([`Task::begin`]); `None` where that is rest.
+    /// The action that the task begins with ([`Task::begin`]); `None` where it knows none.
     pub fn first_action(&self) -> Option<Vec<f32>> {
         let mut controls = vec![0.0; self.drives.len()];
         self.task.begin(&mut controls).then(|| {
             let mut action = vec![0.0; self.n_actions];
             for (drive, control) in self.drives.iter().zip(controls) {
-                action[drive.number] = drive.range.number(control);
+                action[drive.number] = drive.range.first(control);
             }
             action
         })
@@ -787,23 +789,40 @@ impl Range {
         let x = x.clamp(low, high);
         match self {
             Self::Excitation | Self::Control { .. } => x,
-            Self::LogisticExcitation => 1.0 / (1.0 + libm::expf(-5.0 * (x - 0.5))),
-            Self::SpreadControl { low, high } => low + 0.5 * (x + 1.0) * (high - low),
+            Self::LogisticExcitation { shift } => {
+                1.0 / (1.0 + libm::expf(-5.0 * (x - 0.5) - shift))
+            }
+            Self::SpreadControl { low, high, shift } => {
+                let x = (x + shift).clamp(-1.0, 1.0);
+                low + 0.5 * (x + 1.0) * (high - low)
+            }
         }
     }
 
-    /// The number with which the actuator is told that, as nearly as it can be.
-    fn number(self, control: f32) -> f32 {
-        let [low, high] = self.bounds();
-        let x = match self {
-            Self::Excitation | Self::Control { .. } => control,
-            Self::LogisticExcitation => {
-                let control = control.clamp(1e-6, 1.0 - 1e-6);
-                0.5 - 0.2 * libm::logf(1.0 / control - 1.0)
+    /// The range around what a task begins with, where numbers are told from there.
+    fn around(self, control: f32) -> Self {
+        match self {
+            Self::Excitation | Self::Control { .. } => self,
+            Self::LogisticExcitation { .. } => {
+                let control = control.clamp(0.02, 0.98);
+                let shift = 2.5 - libm::logf(1.0 / control - 1.0);
+                Self::LogisticExcitation { shift }
             }
-            Self::SpreadControl { low, high } => 2.0 * (control - low) / (high - low) - 1.0,
-        };
-        x.clamp(low, high)
+            Self::SpreadControl { low, high, .. } => Self::SpreadControl {
+                low,
+                high,
+                shift: 2.0 * (control - low) / (high - low) - 1.0,
+            },
+        }
+    }
+
+    /// The number with which the actuator is told what a task begins with.
+    fn first(self, control: f32) -> f32 {
+        let [low, high] = self.bounds();
+        match self {
+            Self::Excitation | Self::Control { .. } => control.clamp(low, high),
+            Self::LogisticExcitation { .. } | Self::SpreadControl { .. } => 0.0,
+        }
     }
 
     /// What the number may be.
@@ -811,7 +830,7 @@ impl Range {
         match self {
             Self::Excitation => [0.0, 1.0],
             Self::Control { low, high } => [low, high],
-            Self::LogisticExcitation | Self::SpreadControl { .. } => [-1.0, 1.0],
+            Self::LogisticExcitation { .. } | Self::SpreadControl { .. } => [-1.0, 1.0],
         }
     }
 }
@@ -821,13 +840,18 @@ fn drives(setting: &Setting, body: &Body, actions: Actions, task: &dyn Task) -> 
     let model = &setting.model;
     let muscle = match actions {
         Actions::Excitation => Range::Excitation,
-        Actions::Logistic => Range::LogisticExcitation,
+        Actions::Logistic => Range::LogisticExcitation { shift: 0.0 },
+    };
+    let spread = |low: f32, high: f32| Range::SpreadControl {
+        low,
+        high,
+        shift: 0.0,
     };
     let motor = |control: Option<[f64; 2]>| {
         let [low, high] = control.unwrap_or([-1.0, 1.0]).map(|x| x as f32);
         match actions {
             Actions::Excitation => Range::Control { low, high },
-            Actions::Logistic => Range::SpreadControl { low, high },
+            Actions::Logistic => spread(low, high),
         }
     };
     let muscles = model.muscle.iter().map(|m| (&m.name, muscle, 0.0));
@@ -837,11 +861,7 @@ fn drives(setting: &Setting, body: &Body, actions: Actions, task: &dyn Task) -> 
     });
     let positions = model.position.iter();
     let positions = positions.map(|p| {
-        let spread = |play: f32| Range::SpreadControl {
-            low: -play,
-            high: play,
-        };
-        let range = task.play(&p.name).map(spread);
+        let range = task.play(&p.name).map(|play| spread(-play, play));
         (&p.name, range.unwrap_or_else(|| motor(p.control)), 0.0)
     });
     let mut drives: Vec<Drive> = Vec::new();
@@ -865,6 +885,12 @@ fn drives(setting: &Setting, body: &Body, actions: Actions, task: &dyn Task) -> 
             range,
             at_rest,
         });
+    }
+    let mut controls = vec![0.0; drives.len()];
+    if actions == Actions::Logistic && task.begin(&mut controls) {
+        for (drive, control) in drives.iter_mut().zip(controls) {
+            drive.range = drive.range.around(control);
+        }
     }
     drives
 }

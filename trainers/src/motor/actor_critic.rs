@@ -104,9 +104,7 @@ impl ActorCritic {
         // Small at first, so that the first actions are near rest whatever is seen: Andrychowicz et al. 2021
         // (arXiv:2006.05990), section 3.2.
         let last = config.hidden.len();
-        parameters.change(&format!("policy.{last}.weight"), |weight| {
-            weight.iter_mut().for_each(|x| *x *= 0.01);
-        })?;
+        parameters.scale(&format!("policy.{last}.weight"), 0.01)?;
         let latent = config.hidden.last().copied().unwrap_or(inputs);
         let of_latent = config.log_std - 0.5 * (latent as f64).ln();
         let (shape, log_std) = match config.exploration {
@@ -123,23 +121,6 @@ impl ActorCritic {
             log_std,
         };
         Ok((network, parameters))
-    }
-
-    /// Makes this action the mean of a policy that has not learnt yet, whatever it sees (Dasari et al. 2023, arXiv:2209.11221,
-    /// begin with the first pose's in the same way).
-    ///
-    /// # Errors
-    /// When libtorch refuses.
-    ///
-    /// # Panics
-    /// When the action is of another size.
-    pub fn begin_with(
-        config: &ActorCriticConfig,
-        parameters: &mut Parameters,
-        action: &[f32],
-    ) -> Result<(), ModelError> {
-        let last = format!("policy.{}.bias", config.hidden.len());
-        parameters.change(&last, |bias| bias.copy_from_slice(action))
     }
 
     /// What policy and critic say of normalized observations (rows × observation).

@@ -186,18 +186,6 @@ impl Roller {
         [self.envs[0].n_observations(), self.envs[0].n_actions()]
     }
 
-    /// Mean over the tasks of the actions that they begin with; rest where a task knows none.
-    pub fn first_action(&self) -> Vec<f32> {
-        let share = 1.0 / self.envs.len() as f32;
-        let mut mean = vec![0.0; self.sizes()[1]];
-        for action in self.envs.iter().filter_map(HandEnv::first_action) {
-            mean.iter_mut()
-                .zip(action)
-                .for_each(|(sum, x)| *sum += share * x);
-        }
-        mean
-    }
-
     /// Names of the reward's terms of each task.
     pub fn terms(&self) -> impl Iterator<Item = &'static [&'static str]> {
         self.envs.iter().map(|env| env.task().terms())

@@ -134,20 +134,16 @@ impl Parameters {
         })
     }
 
-    /// Changes the values of one tensor.
+    /// Multiplies the values of one tensor.
     ///
     /// # Errors
     /// When there is no such tensor.
-    pub(crate) fn change(
-        &mut self,
-        name: &str,
-        change: impl FnOnce(&mut [f32]),
-    ) -> Result<(), ModelError> {
+    pub(crate) fn scale(&mut self, name: &str, by: f32) -> Result<(), ModelError> {
         let Some(entry) = self.entries.iter().find(|entry| entry.name == name) else {
             return Err(ModelError::Weights(format!("no tensor is named {name}")));
         };
         let range = entry.offset..entry.offset + entry.len();
-        self.update(|values| change(&mut values[range]))
+        self.update(|values| values[range].iter_mut().for_each(|x| *x *= by))
     }
 
     /// Replaces all values.

@@ -59,8 +59,6 @@ pub struct Config {
     /// Share of the episodes that start along the way, where a task knows states there (reference-state initialization); in
     /// evaluations, all start at the beginning.
     pub along: f64,
-    /// Whether a new policy begins with the action that the task begins with, as a grasp's, instead of rest.
-    pub warm_start: bool,
     /// A policy to begin from, as a run leaves it: its values and what it saw of observations. Left out: a new one.
     pub from: Option<PathBuf>,
     /// Policies to learn from, one for each scenario, as runs with networks of this shape leave them; left out: from rewards. The
@@ -107,7 +105,6 @@ impl Default for Config {
             length: 0,
             items: 4,
             along: 0.5,
-            warm_start: true,
             from: None,
             teachers: Vec::new(),
             teachers_act: 1.0,
@@ -167,10 +164,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let rows = check(config, length)?;
     let iterations = config.steps.div_ceil(rows as u64);
 
-    let (_, mut parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
-    if config.warm_start {
-        ActorCritic::begin_with(&config.network, &mut parameters, &trial.first_action())?;
-    }
+    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
     let teachers = teachers(config, sizes)?;
     let mut own = Own::new(&config.network, sizes, &config.ppo)?;
     let mut learner = Trainee {
