@@ -1,4 +1,5 @@
-//! A hand's policy that was learnt: a perceptron read from the safetensors file that the recipe `motor` writes.
+//! A hand's policy that was learnt: a perceptron, behind a layer that remembers where there is one, read from the safetensors file
+//! that the recipe `motor` writes.
 //!
 //! Plain loops: who generates episodes needs no libtorch. Only the mean action is taken, no noise.
 
@@ -27,7 +28,25 @@ pub struct Network {
     mean: Vec<f32>,
     /// One by the deviation.
     scale: Vec<f32>,
+    lstm: Option<Lstm>,
     layers: Vec<Layer>,
+}
+
+/// A recurrent layer; gates are in PyTorch's order: input, forget, cell, output.
+#[derive(Clone, Debug, PartialEq)]
+struct Lstm {
+    /// (4 units × inputs)
+    input: Layer,
+    /// (4 units × units)
+    hidden: Vec<f32>,
+}
+
+/// What a [`Network`] remembers of an episode, and room for what is between.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    hidden: Vec<f32>,
+    cell: Vec<f32>,
+    gates: Vec<f32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +63,8 @@ struct Shape {
     observation: usize,
     action: usize,
     hidden: Vec<usize>,
+    #[serde(default)]
+    lstm: usize,
 }
 
 impl Network {
@@ -91,13 +112,23 @@ impl Network {
             let (numbers, _) = bytes_of(name, Dtype::F64, &[n])?.as_chunks::<8>();
             Ok::<Vec<f64>, NetworkError>(numbers.iter().map(|b| f64::from_le_bytes(*b)).collect())
         };
-        let mut layers = Vec::new();
-        let mut inputs = shape.observation;
-        for (number, outputs) in shape.hidden.iter().chain([&shape.action]).enumerate() {
-            layers.push(Layer {
-                weight: floats(&format!("policy.{number}.weight"), &[*outputs, inputs])?,
-                bias: floats(&format!("policy.{number}.bias"), &[*outputs])?,
+        let layer = |name: &str, [outputs, inputs]: [usize; 2]| {
+            Ok::<_, NetworkError>(Layer {
+                weight: floats(&format!("{name}.weight"), &[outputs, inputs])?,
+                bias: floats(&format!("{name}.bias"), &[outputs])?,
+            })
+        };
+        let (mut inputs, mut lstm, units) = (shape.observation, None, shape.lstm);
+        if units > 0 {
+            lstm = Some(Lstm {
+                input: layer("policy.lstm.input", [4 * units, inputs])?,
+                hidden: floats("policy.lstm.hidden.weight", &[4 * units, units])?,
             });
+            inputs = units;
+        }
+        let mut layers = Vec::new();
+        for (number, outputs) in shape.hidden.iter().chain([&shape.action]).enumerate() {
+            layers.push(layer(&format!("policy.{number}"), [*outputs, inputs])?);
             inputs = *outputs;
         }
         let count = doubles("observation.count", 1)?[0].max(1.0);
@@ -112,6 +143,7 @@ impl Network {
             digest: blake3::hash(&bytes).to_hex().to_string(),
             mean: mean.into_iter().map(|x| x as f32).collect(),
             scale: squares.into_iter().map(scale).collect(),
+            lstm,
             layers,
         })
     }
@@ -127,19 +159,24 @@ impl Network {
         [self.mean.len(), last.map_or(0, |layer| layer.bias.len())]
     }
 
-    /// The mean action of an observation; `hidden` is room for what is between.
-    fn act(&self, seen: &[f32], hidden: &mut [Vec<f32>; 2], action: &mut [f32]) {
+    /// The mean action of an observation, after what is remembered; `hidden` is room for what is between.
+    fn act(
+        &self,
+        seen: &[f32],
+        memory: &mut Memory,
+        hidden: &mut [Vec<f32>; 2],
+        action: &mut [f32],
+    ) {
         let [from, to] = hidden;
         from.clear();
         let scaled = seen.iter().zip(&self.mean).zip(&self.scale);
         from.extend(scaled.map(|((x, mean), scale)| ((x - mean) * scale).clamp(-10.0, 10.0)));
+        if let Some(lstm) = &self.lstm {
+            lstm.step(from, memory);
+            from.clone_from(&memory.hidden);
+        }
         for (number, layer) in self.layers.iter().enumerate() {
-            to.clear();
-            let rows = layer.weight.chunks_exact(from.len().max(1));
-            to.extend(rows.zip(&layer.bias).map(|(row, bias)| {
-                let products = row.iter().zip(from.iter());
-                products.fold(*bias, |sum, (w, x)| sum + w * x)
-            }));
+            layer.apply(from, to);
             if number + 1 < self.layers.len() {
                 to.iter_mut().for_each(|x| *x = gelu(*x));
             }
@@ -147,6 +184,46 @@ impl Network {
         }
         action.copy_from_slice(from);
     }
+}
+
+impl Layer {
+    fn apply(&self, from: &[f32], to: &mut Vec<f32>) {
+        to.clear();
+        let rows = self.weight.chunks_exact(from.len().max(1));
+        to.extend(
+            rows.zip(&self.bias)
+                .map(|(row, bias)| bias + dot(row, from)),
+        );
+    }
+}
+
+impl Lstm {
+    fn step(&self, x: &[f32], memory: &mut Memory) {
+        let Memory {
+            hidden,
+            cell,
+            gates,
+        } = memory;
+        self.input.apply(x, gates);
+        let units = gates.len() / 4;
+        hidden.resize(units, 0.0);
+        cell.resize(units, 0.0);
+        let rows = self.hidden.chunks_exact(units);
+        gates
+            .iter_mut()
+            .zip(rows)
+            .for_each(|(gate, row)| *gate += dot(row, hidden));
+        let sigmoid = |x: f32| 1.0 / (1.0 + libm::expf(-x));
+        for (i, (hidden, cell)) in hidden.iter_mut().zip(cell).enumerate() {
+            let [input, forget, new, output] = [0, 1, 2, 3].map(|gate| gates[gate * units + i]);
+            *cell = sigmoid(forget) * *cell + sigmoid(input) * libm::tanhf(new);
+            *hidden = sigmoid(output) * libm::tanhf(*cell);
+        }
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// GELU, its tanh approximation (Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2).
@@ -160,6 +237,8 @@ pub struct LearnedHand {
     network: Network,
     bounds: Vec<[f32; 2]>,
     seen: Vec<f32>,
+    /// Of each world.
+    memories: Vec<Memory>,
     hidden: [Vec<f32>; 2],
 }
 
@@ -181,6 +260,7 @@ impl LearnedHand {
             network: network.clone(),
             bounds: env.action_bounds(),
             seen: Vec::new(),
+            memories: vec![Memory::default(); env.n_worlds()],
             hidden: [Vec::new(), Vec::new()],
         })
     }
@@ -191,14 +271,18 @@ impl HandPolicy for LearnedHand {
         "learned"
     }
 
-    fn reset(&mut self, _: usize, _: ChaCha8Rng) {}
+    fn reset(&mut self, lane: usize, _: ChaCha8Rng) {
+        self.memories[lane] = Memory::default();
+    }
 
-    fn act(&mut self, _: usize, seen: &Seen<'_>, action: &mut [f32]) {
+    fn act(&mut self, lane: usize, seen: &Seen<'_>, action: &mut [f32]) {
         self.seen.clear();
         for part in seen.parts() {
             self.seen.extend_from_slice(part);
         }
-        self.network.act(&self.seen, &mut self.hidden, action);
+        let memory = &mut self.memories[lane];
+        self.network
+            .act(&self.seen, memory, &mut self.hidden, action);
         for (x, [low, high]) in action.iter_mut().zip(&self.bounds) {
             *x = x.clamp(*low, *high);
         }

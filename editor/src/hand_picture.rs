@@ -84,12 +84,13 @@ impl HandPicture {
             let part = pieces.len();
             pieces.push(piece(part, "table", Kind::Furniture, &HERE, solids, WOOD));
         }
-        let object = list("object_pose");
-        for (i, thing) in self.scene.objects.iter().enumerate() {
+        let poses = list("object_pose");
+        let mut poses = poses.as_chunks().0.iter();
+        for thing in &self.scene.objects {
             let solids = thing.shapes.iter().flat_map(primitive).collect();
             let part = pieces.len();
             let mut thing = piece(part, &thing.name, Kind::Thing, &HERE, solids, THING);
-            if let (0, Some([x, y, z, w, i, j, k])) = (i, object.first_chunk()) {
+            if let Some([x, y, z, w, i, j, k]) = poses.next() {
                 thing.position = [x, y, z].map(|x| *x as f32);
                 thing.rotation = [i, j, k, w].map(|x| *x as f32);
             }

@@ -186,6 +186,19 @@ impl DrivenRoot {
 }
 
 impl Object {
+    /// A body of one density that is one shape, in its middle, with its axes.
+    ///
+    /// # Panics
+    /// When the shape is a plane: it has no volume.
+    pub fn solid(name: &str, mass: f64, shape: Primitive) -> Self {
+        Self {
+            name: name.to_owned(),
+            mass,
+            inertia: shape.gyration().map(|square| mass * square),
+            shapes: vec![shape],
+        }
+    }
+
     /// A body of one density made of shapes that are given in any axes, and where in those its centre of mass lies and how its
     /// axes are turned: a place in metres and a quaternion w, x, y, z. Where shapes overlap, they count twice.
     ///
@@ -269,7 +282,10 @@ impl Primitive {
     }
 
     /// Cubic metres.
-    fn volume(&self) -> f64 {
+    ///
+    /// # Panics
+    /// Of a plane, which has none.
+    pub fn volume(&self) -> f64 {
         let [a, b, c] = self.size;
         let pi = std::f64::consts::PI;
         match self.kind {

@@ -574,10 +574,20 @@ impl HandEnv {
             (part::ACTIVATIONS, part::ACTIVATIONS, Reading::Activations),
             (part::TENDON_LENGTHS, part::TENDON_LENGTHS, Reading::Lengths),
             (part::FINGERTIPS, part::FINGERTIPS, Reading::Sites),
-            (part::OBJECT_POSE, part::OBJECT_VELOCITY, Reading::Object(0)),
         ] {
             self.worlds
                 .read(lane, what, &mut world[self.layout.span(first, last)]);
+        }
+        let of_objects = self.layout.span(part::OBJECT_POSE, part::OBJECT_VELOCITY);
+        let (poses, velocities) = world[of_objects].split_at_mut(7 * self.scene.objects.len());
+        let of_each = poses
+            .chunks_exact_mut(7)
+            .zip(velocities.chunks_exact_mut(6));
+        for (object, (pose, velocity)) in of_each.enumerate() {
+            let mut both = [0.0; 13];
+            self.worlds.read(lane, Reading::Object(object), &mut both);
+            pose.copy_from_slice(&both[..7]);
+            velocity.copy_from_slice(&both[7..]);
         }
         self.worlds.read(lane, Reading::Touch, &mut self.scratch);
         let touch = &mut world[self.layout.span(part::TOUCH, part::TOUCH)];

@@ -24,7 +24,7 @@ pub(super) struct Sizes {
     pub(super) touch: usize,
     /// Joints that the task added.
     pub(super) hinges: usize,
-    /// Objects that move freely: 0 or 1.
+    /// Objects that move freely.
     pub(super) objects: usize,
     pub(super) target: usize,
     pub(super) error: usize,
@@ -42,8 +42,8 @@ pub(super) struct Sizes {
 /// | `tendon_lengths` | n_muscles | meters |
 /// | `fingertips` | n_tips × 3 | meters, in the world, thumb first |
 /// | `touch` | n_tips + 1 | normal forces on each finger, then the palm, summed over contacts: newtons, in the last physics step |
-/// | `object_pose` | 7 | meters, then quaternion w, x, y, z, in the world |
-/// | `object_velocity` | 6 | meters a second in the world, then radians a second around the object's axes |
+/// | `object_pose` | n_objects × 7 | meters, then quaternion w, x, y, z, in the world |
+/// | `object_velocity` | n_objects × 6 | meters a second in the world, then radians a second around the object's axes |
 /// | `phase` | 1 | share of the longest episode that has passed, in [0, 1] |
 /// | `target` | as the task says | drawn once, when the episode starts |
 /// | `error` | as the task says | from where things are to the target |

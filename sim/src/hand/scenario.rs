@@ -17,7 +17,8 @@ use toml::de::{DeTable, DeValue};
 use super::appearance::{Appearance, AppearanceRanges};
 use super::sight::{Context, Sight};
 use super::task::{
-    Chores, Hold, Housework, Key, Place, Point, Pose, Reach, Reorient, Task, Track, Tracking,
+    Baoding, Chores, Hold, Housework, Key, Place, Point, Pose, Reach, Reorient, Task, Track,
+    Tracking,
 };
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::camera::{self, CameraEntry};
@@ -67,6 +68,20 @@ pub struct HandTask {
     /// What steps it.
     #[serde(default)]
     pub solver: Solver,
+    /// Tasks of a kind: a number of the task that tells them apart.
+    #[serde(default)]
+    #[schemars(with = "Option<Vary>")]
+    pub vary: Option<Spanned<Vary>>,
+}
+
+/// Tasks that differ in one number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Vary {
+    /// Where the number stands: `task.reorient.object.hundred`.
+    pub key: String,
+    /// How many there are: it is 0, 1, … in turn.
+    pub count: u16,
 }
 
 fn usual_frame_skip() -> Spanned<u16> {
@@ -114,8 +129,10 @@ pub enum TaskChoice {
     Hold(Hold),
     /// A key turned by a given angle.
     Key(Key),
-    /// A cube in the palm turned as given.
+    /// An object in the palm turned as given.
     Reorient(Reorient),
+    /// Two balls that go round each other in the palm.
+    Baoding(Baoding),
     /// An object carried along an exemplar.
     Track(Track),
     /// A point mass at a given place.
@@ -135,6 +152,7 @@ impl TaskChoice {
             Self::Hold(task) => task.name(),
             Self::Key(task) => task.name(),
             Self::Reorient(task) => task.name(),
+            Self::Baoding(task) => task.name(),
             Self::Track(_) => Track::NAME,
             Self::Point(task) => task.name(),
             Self::Place(task) => task.name(),
@@ -150,6 +168,7 @@ impl TaskChoice {
             Self::Hold(task) => Box::new(task),
             Self::Key(task) => Box::new(task),
             Self::Reorient(task) => Box::new(task),
+            Self::Baoding(task) => Box::new(task),
             Self::Track(track) => Box::new(Tracking::new(track, body, beside)?),
             Self::Point(task) => Box::new(task),
             Self::Place(task) => Box::new(task),
@@ -203,6 +222,41 @@ impl HandScenario {
         } else {
             Err(error(problems))
         }
+    }
+
+    /// The tasks of its kind, in order, as their own scenarios; itself alone where nothing varies.
+    ///
+    /// # Errors
+    /// When there is no such number, or the task does not suit the hand with one.
+    pub fn variants(&self) -> Result<Vec<Self>, InputError> {
+        let Some(vary) = &self.hand_task.vary else {
+            return Ok(vec![self.clone()]);
+        };
+        let variant = |number: u16| {
+            let mut table: toml::Table = toml::from_str(&self.text).ok()?;
+            table.remove("vary");
+            let name = format!("{} {number}", self.hand_task.name);
+            table.insert("name".to_owned(), name.into());
+            let mut keys = vary.get_ref().key.split('.');
+            let mut value = table.get_mut(keys.next()?)?;
+            for key in keys {
+                value = value.get_mut(key)?;
+            }
+            *value = i64::from(number).into();
+            Some(Self::load_text(&table.to_string(), &self.path))
+        };
+        let missing = || {
+            let key = &vary.get_ref().key;
+            let message = format!(
+                "vary: expected the place of a number, as task.reorient.object.hundred, found {key}"
+            );
+            let problem = Problem::at(&self.text, vary.span(), message);
+            InputError::new(&self.path.to_string_lossy(), vec![problem])
+        };
+        let numbers = 0..vary.get_ref().count;
+        numbers
+            .map(|number| variant(number).ok_or_else(missing)?)
+            .collect()
     }
 
     /// Whether every camera is on something that is there, and sees something when an episode starts.
@@ -291,6 +345,14 @@ fn check(hand_task: &HandTask, text: &str) -> Vec<Problem> {
         );
         problems.push(Problem::at(text, frame_skip.span(), message));
     }
+    if let Some(vary) = hand_task
+        .vary
+        .as_ref()
+        .filter(|vary| vary.get_ref().count == 0)
+    {
+        let message = "vary: expected a count of at least 1, found 0".to_owned();
+        problems.push(Problem::at(text, vary.span(), message));
+    }
     problems.extend(hand_task.camera.iter().flat_map(|c| c.check(text)));
     if let Some(ranges) = &hand_task.appearance
         && let Some((field, message)) = ranges.get_ref().check()
@@ -344,6 +406,35 @@ mod tests {
     use crate::env::{Start, VectorEnv as _, Wish};
 
     const POSE: &str = "schema = \"habitus.hand_task/1\"\nname = \"Pose\"\nhand = \"myohand\"\n";
+
+    #[test]
+    fn tasks_of_a_kind_are_variants_of_one_file() {
+        let text = include_str!("../../../scenarios/hand/reorient_8.toml");
+        let load = |text: &str| HandScenario::load_text(text, "eight.toml").unwrap();
+        let all = load(text).variants().unwrap();
+        assert_eq!(all.len(), 8);
+        assert_eq!(all[3].hand_task.name, "Reorient 8 3");
+        let shapes = all.iter().map(|one| {
+            assert_eq!(one.variants().unwrap().len(), 1);
+            let env = one.env(1, None).unwrap();
+            format!("{:?}", env.scene().objects[0].shapes)
+        });
+        let mut shapes: Vec<String> = shapes.collect();
+        shapes.sort();
+        shapes.dedup();
+        assert_eq!(shapes.len(), 8);
+        for (key, message) in [
+            ("task.pose.object", "expected the place of a number"),
+            ("task.reorient.axis_only", "expected a boolean"),
+        ] {
+            let text = text.replace("task.reorient.object.eight", key);
+            let error = load(&text).variants().unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        let none = text.replace("count = 8", "count = 0");
+        let error = HandScenario::load_text(&none, "a.toml").unwrap_err();
+        assert!(error.to_string().contains("count of at least 1"), "{error}");
+    }
 
     #[test]
     fn wrong_files_are_refused_at_their_place() {

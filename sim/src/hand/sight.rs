@@ -36,7 +36,8 @@ pub struct Sight {
     shapes: Vec<(LinkShape, [f32; 3])>,
     /// What never moves.
     still: Vec<Solid>,
-    object: Vec<Solid>,
+    /// Shapes of each object.
+    objects: Vec<Vec<Solid>>,
     task: Arc<dyn Task>,
     max_steps: u32,
 }
@@ -88,15 +89,15 @@ impl Sight {
             let prop = prop(name).map(|prop| prop.color);
             prop.or_else(class).unwrap_or([0.30, 0.55, 0.80])
         };
-        let objects = scene.objects.first().into_iter();
-        let object = objects.flat_map(|object| {
+        let objects = scene.objects.iter().map(|object| {
             let color = color(&object.name);
-            object.shapes.iter().map(move |s| primitive(s, color, 3))
+            let shapes = object.shapes.iter();
+            shapes.map(|shape| primitive(shape, color, 3)).collect()
         });
         Self {
             shapes,
             still,
-            object: object.collect(),
+            objects: objects.collect(),
             task: Arc::clone(env.task()),
             max_steps: env.max_steps(),
             kernel,
@@ -132,9 +133,10 @@ impl Sight {
                 ..Solid::default()
             });
         }
-        if let [x, y, z, w, i, j, k] = *seen.object_pose {
-            let turn = matrix([w, i, j, k].map(f64::from));
-            for solid in &self.object {
+        let (poses, _) = seen.object_pose.as_chunks();
+        for ([x, y, z, w, i, j, k], shapes) in poses.iter().zip(&self.objects) {
+            let turn = matrix([*w, *i, *j, *k].map(f64::from));
+            for solid in shapes {
                 let offset = apply(&turn, solid.position.map(f64::from));
                 let own = matrix([3, 0, 1, 2].map(|i| f64::from(solid.rotation[i])));
                 let [w, i, j, k] = quat_of(&product(&turn, &own)).map(|x| x as f32);

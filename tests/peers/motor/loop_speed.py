@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the usual way of learning costs: proximal policy optimization in PyTorch, as Stable-Baselines3 does it, around MyoSuite's
-environment, in environment steps per second of one core's time, learning included; then habitus's own loop in the same run.
+environment, in environment steps per second of one core's time, learning included; then habitus's own loop in the same run. And
+what the environments alone cost, with random actions: MyoSuite's of a free hand and of two objects, and habitus's of the same.
 
     ../language/run.sh VENV loop_speed.py --hand HAND [--rounds 3] [--habitus ../../../habitus]
 
@@ -12,6 +13,11 @@ import subprocess
 import sys
 import time
 
+ALONE = {  # MyoSuite's environments and habitus's scenarios
+    "myoHandPoseRandom-v0": "scenarios/hand/pose.toml",
+    "MyoHandAirplaneFly-v0": "scenarios/hand/track/airplane_fly.toml",
+    "MyoHandCupDrink-v0": "scenarios/hand/track/cup_drink.toml",
+}
 ENVS, STEPS, EPOCHS, MINIBATCH, GAMMA, LAMBDA, CLIP = 8, 256, 5, 256, 0.95, 0.95, 0.2
 
 
@@ -84,6 +90,27 @@ def peer(rounds):
     return sorted(rates)
 
 
+def alone(name, steps=1500):
+    import gymnasium
+    import numpy as np
+    import myosuite  # noqa: F401
+
+    env = gymnasium.make(name)
+    env.reset(seed=1)
+    low, high = env.action_space.low, env.action_space.high
+    actions = np.random.default_rng(1).uniform(low, high, (steps, len(low)))
+    start = time.process_time()
+    for action in actions:
+        _, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            env.reset()
+    return steps / (time.process_time() - start)
+
+
+def middle(rates):
+    return sorted(rates)[len(rates) // 2]
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = os.path.dirname(os.path.abspath(__file__))
@@ -94,15 +121,25 @@ def main():
     root = os.path.dirname(os.path.abspath(chosen.habitus))
     sys.path.append(os.path.join(chosen.hand, "lib", f"python3.{sys.version_info.minor}", "site-packages"))
     os.environ["GIT_PYTHON_REFRESH"] = "quiet"
-    theirs, ours, clean = [], [], {k: v for k, v in os.environ.items() if not k.startswith(("LD_", "PYTHON"))}
-    for _ in range(chosen.rounds):
-        theirs += peer(1)
-        command = [chosen.habitus, "bench", "motor", "--json"]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("LD_", "PYTHON"))}
+
+    def bench(scenario):
+        command = [chosen.habitus, "bench", "motor", "--json", "--set", f'scenario=["{scenario}"]']
         done = subprocess.run(command, cwd=root, env=clean, check=True, capture_output=True, text=True)
-        ours.append(json.loads(done.stdout.splitlines()[-1])["loop_env_steps_per_core_second"])
-    theirs, ours = sorted(theirs), sorted(ours)
-    ratio = ours[len(ours) // 2] / theirs[len(theirs) // 2]
-    print(json.dumps({"peer": [round(x, 1) for x in theirs], "habitus": [round(x, 1) for x in ours], "ratio": round(ratio, 2)}))
+        return json.loads(done.stdout.splitlines()[-1])
+
+    rates = {"loop": ([], []), **{name: ([], []) for name in ALONE}}
+    for _ in range(chosen.rounds):
+        rates["loop"][0].extend(peer(1))
+        for name, scenario in ALONE.items():
+            rates[name][0].append(alone(name))
+            found = bench(scenario)
+            rates[name][1].append(found["env_steps_per_core_second"])
+            if name == "myoHandPoseRandom-v0":
+                rates["loop"][1].append(found["loop_env_steps_per_core_second"])
+    rows = {name: {"peer": [round(x, 1) for x in sorted(theirs)], "habitus": [round(x, 1) for x in sorted(ours)],
+                   "ratio": round(middle(ours) / middle(theirs), 2)} for name, (theirs, ours) in rates.items()}
+    print(json.dumps(rows))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-//! A policy and its critic: two perceptrons side by side, how actions are drawn around what the policy says, and what
-//! observations are brought to before both.
+//! A policy and its critic: two perceptrons side by side, behind a layer that remembers where one is wanted; how actions are drawn
+//! around what the policy says; and what observations are brought to before both.
 
 use rand::SeedableRng as _;
 use rand::distr::Distribution;
@@ -8,7 +8,7 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::nn::{Dropout, Init, Mlp, MlpConfig, ModelError, ParameterId, Parameters};
+use crate::nn::{Dropout, Init, Lstm, Mlp, MlpConfig, ModelError, ParameterId, Parameters, floats};
 
 /// Shape of an [`ActorCritic`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ use crate::nn::{Dropout, Init, Mlp, MlpConfig, ModelError, ParameterId, Paramete
 pub struct ActorCriticConfig {
     /// Widths of the hidden layers of policy and critic, GELU after each.
     pub hidden: Vec<i64>,
+    /// Units of a recurrent layer (LSTM) before them, in policy and critic each; 0: none.
+    pub lstm: i64,
     /// How actions are drawn.
     pub exploration: Exploration,
     /// Steps for which a draw of gSDE's or Lattice's is kept, at least 1.
@@ -30,6 +32,7 @@ impl Default for ActorCriticConfig {
     fn default() -> Self {
         Self {
             hidden: vec![256, 128],
+            lstm: 0,
             exploration: Exploration::Independent,
             resample: 8,
             log_std: -1.0,
@@ -62,10 +65,61 @@ pub struct Said {
     pub value: Tensor,
 }
 
+/// What networks with a recurrent layer remember of some worlds; nothing of others.
+#[derive(Debug)]
+pub struct Memory {
+    /// Hidden and cell of the policy, then of the critic (worlds × units each).
+    tensors: Vec<Tensor>,
+}
+
+impl Memory {
+    /// Of worlds in which nothing was seen yet.
+    pub fn new(config: &ActorCriticConfig, worlds: usize) -> Self {
+        let nothing = || Tensor::zeros([worlds as i64, config.lstm], (Kind::Float, Device::Cpu));
+        let count = if config.lstm > 0 { 4 } else { 0 };
+        Self {
+            tensors: (0..count).map(|_| nothing()).collect(),
+        }
+    }
+
+    /// Of some of the worlds.
+    #[must_use]
+    pub fn of(&self, worlds: &[usize]) -> Self {
+        let worlds: Vec<i64> = worlds.iter().map(|world| *world as i64).collect();
+        let rows = Tensor::from_slice(&worlds);
+        let tensors = self.tensors.iter();
+        Self {
+            tensors: tensors.map(|x| x.index_select(0, &rows)).collect(),
+        }
+    }
+}
+
+/// A perceptron, behind a recurrent layer where there is one.
+struct Branch {
+    lstm: Option<Lstm>,
+    mlp: Mlp,
+}
+
+impl Branch {
+    /// What enters the last layer, and what leaves it; `keeps` and `memory` as [`Lstm::forward`] has them.
+    fn forward(
+        &self,
+        parameters: &Parameters,
+        x: &Tensor,
+        keeps: Option<&Tensor>,
+        memory: &mut [Tensor],
+    ) -> [Tensor; 2] {
+        let remembered = self.lstm.as_ref().zip(keeps);
+        let remembered = remembered.map(|(lstm, keeps)| lstm.forward(parameters, x, keeps, memory));
+        let x = remembered.as_ref().unwrap_or(x);
+        self.mlp.forward_last(parameters, x, &mut Dropout::off())
+    }
+}
+
 /// A policy, its critic, and how actions are drawn.
 pub struct ActorCritic {
-    policy: Mlp,
-    critic: Mlp,
+    policy: Branch,
+    critic: Branch,
     exploration: Exploration,
     /// `Independent`: (action). `Gsde`: (last hidden × action). `Lattice`: (last hidden × (action + last hidden)).
     log_std: ParameterId,
@@ -96,8 +150,25 @@ impl ActorCritic {
         let mut parameters = Parameters::new(Device::Cpu);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (inputs, action) = (observation as i64, action as i64);
+        if config.lstm < 0 {
+            let text = format!("network.lstm: expected at least 0, found {}", config.lstm);
+            return Err(ModelError::Input(text));
+        }
         let mut add = |name: &str, outputs: i64| {
-            Mlp::new(&mut parameters, name, inputs, &layers, outputs, &mut rng)
+            let (mut inputs, mut lstm) = (inputs, None);
+            if config.lstm > 0 {
+                let name = format!("{name}.lstm");
+                lstm = Some(Lstm::new(
+                    &mut parameters,
+                    &name,
+                    inputs,
+                    config.lstm,
+                    &mut rng,
+                )?);
+                inputs = config.lstm;
+            }
+            let mlp = Mlp::new(&mut parameters, name, inputs, &layers, outputs, &mut rng)?;
+            Ok::<_, ModelError>(Branch { lstm, mlp })
         };
         let policy = add("policy", action)?;
         let critic = add("critic", 1)?;
@@ -105,7 +176,8 @@ impl ActorCritic {
         // (arXiv:2006.05990), section 3.2.
         let last = config.hidden.len();
         parameters.scale(&format!("policy.{last}.weight"), 0.01)?;
-        let latent = config.hidden.last().copied().unwrap_or(inputs);
+        let before = if config.lstm > 0 { config.lstm } else { inputs };
+        let latent = config.hidden.last().copied().unwrap_or(before);
         let of_latent = config.log_std - 0.5 * (latent as f64).ln();
         let (shape, log_std) = match config.exploration {
             Exploration::Independent => (vec![action], config.log_std),
@@ -123,17 +195,38 @@ impl ActorCritic {
         Ok((network, parameters))
     }
 
-    /// What policy and critic say of normalized observations (rows × observation).
-    pub fn forward(&self, parameters: &Parameters, observations: &Tensor) -> Said {
-        let off = &mut Dropout::off();
-        let [latent, mean] = self.policy.forward_last(parameters, observations, off);
-        let value = self.critic.forward(parameters, observations, off);
-        Said {
+    /// What policy and critic say of normalized observations (steps · worlds × observation), a step's worlds side by side. Where
+    /// they have a recurrent layer, they go on from what they remember of the worlds, but for where `keeps` (steps · worlds) is 0,
+    /// because an episode begins there; otherwise neither matters.
+    ///
+    /// # Errors
+    /// When there are not as many of `keeps` as observations.
+    pub fn forward(
+        &self,
+        parameters: &Parameters,
+        observations: &Tensor,
+        keeps: &[f32],
+        memory: &mut Memory,
+    ) -> Result<Said, ModelError> {
+        let half = memory.tensors.len() / 2;
+        let (of_policy, of_critic) = memory.tensors.split_at_mut(half);
+        let keeps = match of_policy.first() {
+            None => None,
+            Some(hidden) => Some(floats(keeps, &[-1, hidden.size()[0]], Device::Cpu)?),
+        };
+        let keeps = keeps.as_ref();
+        let [latent, mean] = self
+            .policy
+            .forward(parameters, observations, keeps, of_policy);
+        let [_, value] = self
+            .critic
+            .forward(parameters, observations, keeps, of_critic);
+        Ok(Said {
             // How much is explored shall not shape what the policy sees: as in the published code of both papers.
             latent: latent.detach(),
             mean,
             value: value.squeeze_dim(-1),
-        }
+        })
     }
 
     /// Standard deviation of each number of the actions for itself (rows × action).
@@ -150,7 +243,7 @@ impl ActorCritic {
             Exploration::Lattice => {
                 let own = of_latent(&variance.narrow(1, 0, n_actions)) + LEAST_VARIANCE;
                 let shared = variance.slice(1, n_actions, None, 1);
-                let weight = self.policy.last_weight(parameters).square();
+                let weight = self.policy.mlp.last_weight(parameters).square();
                 (own + of_latent(&shared).matmul(&weight.tr())).sqrt()
             }
         })
@@ -185,7 +278,7 @@ impl ActorCritic {
                 let variance = of_latent(&std);
                 let own = variance.narrow(1, 0, n_actions) + LEAST_VARIANCE;
                 let shared = variance.slice(1, n_actions, None, 1);
-                let weight = self.policy.last_weight(parameters);
+                let weight = self.policy.mlp.last_weight(parameters);
                 let spread = weight.unsqueeze(0) * shared.unsqueeze(1);
                 let covariance = spread.matmul(&weight.tr()) + own.diag_embed(0, -2, -1);
                 let root = covariance.f_linalg_cholesky(false)?;
@@ -225,7 +318,7 @@ impl Noise {
         parameters: &Parameters,
         worlds: usize,
     ) -> Result<Self, ModelError> {
-        let weight = network.policy.last_weight(parameters);
+        let weight = network.policy.mlp.last_weight(parameters);
         let list = |tensor: &Tensor| Vec::try_from(tensor.detach().f_reshape(-1)?);
         Ok(Self {
             exploration: config.exploration,

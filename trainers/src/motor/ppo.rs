@@ -21,6 +21,8 @@
 //!     same.
 //! 15. An iteration ends where the policy went too far from what it was: the third estimate of Schulman's "Approximating
 //!     KL Divergence", mean of (r - 1) - ln r.
+//! 16. With a recurrent layer, minibatches are of whole worlds' segments instead of rows, and gradients go back through all their
+//!     steps; what is remembered begins with each item and each episode anew, so that nothing of it is kept between iterations.
 
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ use sim::random::episode_rng;
 use tch::{Device, Tensor, no_grad};
 
 use super::{
-    ActorCritic, ActorCriticConfig, Collective, End, Moments, Normalizer, Segment, Snapshot,
+    ActorCritic, ActorCriticConfig, Collective, End, Memory, Moments, Normalizer, Segment, Snapshot,
 };
 use crate::nn::{ModelError, Parameters, floats};
 use crate::optimizer::{AdamW, AdamWConfig, Decay, clip_scale};
@@ -100,11 +102,11 @@ impl PpoConfig {
         weight_decay: 0.0,
     };
 
-    /// Whether the numbers make sense, with so many rows in an iteration.
+    /// Whether the numbers make sense, with so many rows in an iteration, drawn in units of so many.
     ///
     /// # Errors
     /// Names the first that does not.
-    pub fn check(&self, rows: usize) -> Result<(), RecipeError> {
+    pub fn check(&self, rows: usize, span: usize) -> Result<(), RecipeError> {
         let share = |x: f64| (0.0..=1.0).contains(&x);
         let positive = |x: f64| x > 0.0 && x.is_finite();
         let not_negative = |x: f64| x >= 0.0 && x.is_finite();
@@ -174,6 +176,15 @@ impl PpoConfig {
                 self.minibatch.to_string(),
             );
         }
+        if !self.minibatch.is_multiple_of(span) {
+            return wrong(
+                "minibatch",
+                &format!(
+                    "a multiple of the {span} steps that a world has in an item, as the network remembers"
+                ),
+                self.minibatch.to_string(),
+            );
+        }
         if self.parts == 0 || !self.minibatch.is_multiple_of(self.parts) {
             return wrong(
                 "parts",
@@ -208,10 +219,17 @@ pub fn advantages(segment: &Segment, config: &PpoConfig) -> [Vec<f32>; 2] {
     [advantages, returns]
 }
 
-/// An iteration's rows.
+/// An iteration's rows. They are drawn in units: rows, or where networks remember, the rows of a world in a segment.
 #[derive(Debug, Default)]
 pub struct Batch {
     sizes: [usize; 2],
+    network: ActorCriticConfig,
+    /// Worlds side by side in a segment.
+    worlds: usize,
+    /// Rows of a unit.
+    span: usize,
+    /// 0 where an episode begins after another.
+    keeps: Vec<f32>,
     /// Normalized.
     observations: Vec<f32>,
     actions: Vec<f32>,
@@ -224,15 +242,22 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Of segments in their order, observations and actions of these sizes. A teacher's values are what the critic shall say.
+    /// Of segments in their order, all of one size, for a network with observations and actions of these sizes. A teacher's values
+    /// are what the critic shall say.
     pub fn new(
         segments: &[Segment],
         normalizer: &Normalizer,
-        sizes: [usize; 2],
+        (network, sizes): (&ActorCriticConfig, [usize; 2]),
         config: &PpoConfig,
     ) -> Self {
+        let first = segments.first();
+        let worlds = first.map_or(1, |segment| segment.worlds.max(1));
+        let length = first.map_or(1, |segment| segment.rewards.len() / worlds);
         let mut batch = Self {
             sizes,
+            network: network.clone(),
+            worlds,
+            span: if network.lstm > 0 { length } else { 1 },
             ..Self::default()
         };
         for segment in segments {
@@ -242,6 +267,7 @@ impl Batch {
             };
             let seen = normalizer.applied(&segment.observations);
             batch.observations.extend(seen);
+            batch.keeps.extend(segment.keeps());
             batch.advantages.extend(advantages);
             batch.returns.extend(returns);
             for (to, from) in [
@@ -259,6 +285,23 @@ impl Batch {
     /// Rows.
     pub fn rows(&self) -> usize {
         self.returns.len()
+    }
+
+    /// Units.
+    pub fn units(&self) -> usize {
+        self.rows() / self.span
+    }
+
+    /// Rows of some units: steps in their order, a step's units side by side.
+    pub fn rows_of(&self, units: &[usize]) -> Vec<usize> {
+        let row = |step: usize, unit: usize| match self.span {
+            1 => unit,
+            span => (unit / self.worlds * span + step) * self.worlds + unit % self.worlds,
+        };
+        let steps = 0..self.span;
+        steps
+            .flat_map(|step| units.iter().map(move |unit| row(step, *unit)))
+            .collect()
     }
 
     /// Share of the returns' variance that the critic's values explain.
@@ -279,7 +322,7 @@ impl Batch {
 pub struct Rows {
     /// The iteration's rows.
     pub batch: Arc<Batch>,
-    /// Which of them.
+    /// Which of them, as [`Batch::rows_of`] gives them.
     pub rows: Vec<usize>,
     /// Rows of the whole minibatch.
     pub of: usize,
@@ -335,7 +378,9 @@ pub fn gradient(
     // A part's sums by the whole's rows: parts add up to the mean of the whole.
     let share = 1.0 / rows.of as f64;
 
-    let said = network.forward(parameters, &observations);
+    let keeps: Vec<f32> = rows.rows.iter().map(|row| batch.keeps[*row]).collect();
+    let memory = &mut Memory::new(&batch.network, rows.rows.len() / batch.span);
+    let said = network.forward(parameters, &observations, &keeps, memory)?;
     let [density, entropy] = network.density(parameters, &said, &actions)?;
     let value = &said.value;
     let log_ratio = density - before;
@@ -410,6 +455,7 @@ pub trait Gradients {
 
 /// A network that takes gradients where the learner is.
 pub struct Own {
+    shape: ActorCriticConfig,
     network: ActorCritic,
     parameters: Parameters,
     config: PpoConfig,
@@ -425,8 +471,10 @@ impl Own {
         sizes: [usize; 2],
         config: &PpoConfig,
     ) -> Result<Self, RecipeError> {
-        let (network, parameters) = ActorCritic::new(network, sizes, 0)?;
+        let shape = network.clone();
+        let (network, parameters) = ActorCritic::new(&shape, sizes, 0)?;
         Ok(Self {
+            shape,
             network,
             parameters,
             config: config.clone(),
@@ -448,7 +496,11 @@ impl Own {
         let seen = tensor(&policy.normalizer.applied(&segment.observations))?;
         let actions = tensor(&segment.actions)?;
         let [density, value] = no_grad(|| {
-            let said = self.network.forward(&self.parameters, &seen);
+            let memory = &mut Memory::new(&self.shape, segment.worlds);
+            let keeps = segment.keeps();
+            let said = self
+                .network
+                .forward(&self.parameters, &seen, &keeps, memory)?;
             let [density, _] = self.network.density(&self.parameters, &said, &actions)?;
             Ok::<_, ModelError>([density, said.value])
         })?;
@@ -484,6 +536,7 @@ impl Gradients for Own {
 #[derive(Debug)]
 pub struct Learner {
     config: PpoConfig,
+    network: ActorCriticConfig,
     /// Of the network, as [`Parameters::values`] has them.
     pub values: Vec<f32>,
     /// Counts their changes.
@@ -496,10 +549,16 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Begins with these values, for observations and actions of these sizes.
-    pub fn new(config: &PpoConfig, values: &[f32], sizes: [usize; 2]) -> Self {
+    /// Begins with these values of a network, for observations and actions of these sizes.
+    pub fn new(
+        config: &PpoConfig,
+        network: &ActorCriticConfig,
+        values: &[f32],
+        sizes: [usize; 2],
+    ) -> Self {
         Self {
             config: config.clone(),
+            network: network.clone(),
             values: values.to_vec(),
             version: 0,
             optimizer: AdamW::new(PpoConfig::ADAM, values.len()),
@@ -532,27 +591,27 @@ impl Learner {
         with: &mut impl Collective,
     ) -> Result<Learnt, RecipeError> {
         let normalizer = Normalizer::of(&self.moments);
-        let batch = Batch::new(segments, &normalizer, self.sizes, &self.config);
-        let batch = Arc::new(batch);
+        let of = (&self.network, self.sizes);
+        let batch = Arc::new(Batch::new(segments, &normalizer, of, &self.config));
         let mut learnt = Learnt {
             explained: batch.explained(),
             ..Learnt::default()
         };
-        let item = batch.rows() / segments.len().max(1);
+        let item = batch.units() / segments.len().max(1);
         let (rank, size) = (with.rank(), with.size());
-        let own = |row: &usize| {
-            let (of, row) = (row / item, row % item);
-            (of % size == rank).then_some(of / size * item + row)
+        let own = |unit: &usize| {
+            let (of, unit) = (unit / item, unit % item);
+            (of % size == rank).then_some(of / size * item + unit)
         };
-        let mut order: Vec<usize> = (0..batch.rows() * size).collect();
+        let mut order: Vec<usize> = (0..batch.units() * size).collect();
         'epochs: for epoch in 0..self.config.epochs {
             let number = iteration * self.config.epochs + epoch;
             let mut rng = episode_rng(seed, "motor", number, "order");
             for i in (1..order.len()).rev() {
                 order.swap(i, rng.random_range(0..=i));
             }
-            for rows in order.chunks_exact(self.config.minibatch) {
-                let own: Vec<usize> = rows.iter().filter_map(own).collect();
+            for units in order.chunks_exact(self.config.minibatch / batch.span) {
+                let own: Vec<usize> = units.iter().filter_map(own).collect();
                 let (losses, gradient) = self.gradient(&batch, &own, by, with)?;
                 let (scale, norm) = clip_scale(&gradient, self.config.max_norm);
                 if !(losses.policy + losses.value).is_finite() || !norm.is_finite() {
@@ -608,15 +667,16 @@ impl Learner {
         Ok(())
     }
 
-    /// Of a minibatch, of which these are the own rows: its parts' gradients, summed in their order, and those of all learners.
+    /// Of a minibatch, of which these are the own units: its parts' gradients, summed in their order, and those of all learners.
     fn gradient(
         &self,
         batch: &Arc<Batch>,
-        rows: &[usize],
+        units: &[usize],
         by: &mut impl Gradients,
         with: &mut impl Collective,
     ) -> Result<(Losses, Vec<f32>), RecipeError> {
         let of = self.config.minibatch;
+        let rows = batch.rows_of(units);
         let own = || rows.iter().map(|row| f64::from(batch.advantages[*row]));
         let mut sum = [own().sum()];
         with.allreduce(&mut sum)?;
@@ -625,10 +685,10 @@ impl Learner {
         with.allreduce(&mut squares)?;
         let deviation = (squares[0] / of as f64).sqrt();
 
-        let parts = rows.chunks(rows.len().div_ceil(self.config.parts).max(1));
+        let parts = units.chunks(units.len().div_ceil(self.config.parts).max(1));
         let parts = parts.map(|part| Rows {
             batch: Arc::clone(batch),
-            rows: part.to_vec(),
+            rows: batch.rows_of(part),
             of,
             advantage: [mean as f32, deviation as f32],
         });
@@ -728,7 +788,8 @@ mod tests {
             .set_values(&list(&file["values_of_parameters"]))
             .unwrap();
         let as_it_is = Normalizer::of(&Moments::new(sizes[0]));
-        let batch = Batch::new(std::slice::from_ref(&segment), &as_it_is, sizes, &config);
+        let of = (&shape, sizes);
+        let batch = Batch::new(std::slice::from_ref(&segment), &as_it_is, of, &config);
         let batch = Arc::new(batch);
         let advantage = {
             let list = || batch.advantages.iter().map(|x| f64::from(*x));
@@ -816,7 +877,8 @@ mod tests {
             values.truncate(values.len() - sizes[1]);
             values.extend(list(&expected["log_std"]));
             parameters.set_values(&values).unwrap();
-            let said = network.forward(&parameters, &seen);
+            let nothing = &mut Memory::new(&shape, 6);
+            let said = network.forward(&parameters, &seen, &[], nothing).unwrap();
             let [density, entropy] = network.density(&parameters, &said, &actions).unwrap();
             near(
                 &Vec::try_from(&density).unwrap(),
@@ -840,7 +902,7 @@ mod tests {
     #[test]
     fn settings_that_make_no_sense_are_named() {
         let good = PpoConfig::default();
-        good.check(6400).unwrap();
+        good.check(6400, 1).unwrap();
         for (config, message) in [
             (
                 PpoConfig {
@@ -871,7 +933,7 @@ mod tests {
                 "ppo.clip: expected more than 0, found NaN",
             ),
         ] {
-            let error = config.check(6400).unwrap_err();
+            let error = config.check(6400, 100).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert_eq!(error.to_string(), message);
         }

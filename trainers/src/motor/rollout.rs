@@ -6,7 +6,7 @@ use sim::hand::{HandEnv, HandError, HandScenario};
 use sim::random::episode_rng;
 use tch::{Tensor, no_grad};
 
-use super::{ActorCritic, ActorCriticConfig, Moments, Noise, Said, Snapshot};
+use super::{ActorCritic, ActorCriticConfig, Memory, Moments, Noise, Said, Snapshot};
 use crate::nn::{ModelError, Parameters, floats};
 use crate::recipes::RecipeError;
 
@@ -106,6 +106,15 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// 0 where an episode begins after another in a row's world, else 1 (rows).
+    pub fn keeps(&self) -> Vec<f32> {
+        let first = std::iter::repeat_n(&End::None, self.worlds);
+        let before = first.chain(&self.ends).take(self.ends.len());
+        before
+            .map(|end| f32::from(u8::from(*end == End::None)))
+            .collect()
+    }
+
     /// Drops all rows.
     fn forget(&mut self) {
         for list in [
@@ -261,9 +270,12 @@ impl Roller {
             most: env.max_steps() - env.passed(world),
             ..blank
         };
-        let look = |network: &ActorCritic, parameters: &Parameters, rows: &[f32]| {
-            say(network, parameters, policy.normalizer.applied(rows), size)
+        let look = |rows: &[f32], keeps: &[f32], memory: &mut Memory| {
+            let seen = policy.normalizer.applied(rows);
+            say(&self.network, &self.parameters, &seen, keeps, memory)
         };
+        let mut memory = Memory::new(&self.config, worlds);
+        let mut keeps = vec![1.0; worlds];
         let mut running: Vec<_> = (0..worlds).map(|world| fresh(env, world)).collect();
         let mut over = vec![false; worlds];
         let mut bounded = vec![0.0; worlds * n_actions];
@@ -276,7 +288,8 @@ impl Roller {
                 segment.moments.add(row);
             }
             segment.observations.extend_from_slice(env.observations());
-            let said = look(&self.network, &self.parameters, env.observations())?;
+            let said = look(env.observations(), &keeps, &mut memory)?;
+            keeps.fill(1.0);
             segment.values.extend(list(&said.value)?);
             let mut actions = list(&said.mean)?;
             if item.explores {
@@ -334,7 +347,10 @@ impl Roller {
                 &mut segment,
                 env.observations(),
                 now..now + worlds,
-                |seen| list(&look(&self.network, &self.parameters, seen)?.value),
+                |worlds, seen| {
+                    let keeps = vec![1.0; worlds.len()];
+                    list(&look(seen, &keeps, &mut memory.of(worlds))?.value)
+                },
             )?;
             for world in 0..worlds {
                 if !(env.terminated()[world] || env.truncated()[world]) || over[world] {
@@ -345,6 +361,7 @@ impl Roller {
                     env.reset_along(world, item.seed, episodes[world], along)
                         .map_err(failed)?;
                     running[world] = fresh(env, world);
+                    keeps[world] = 0.0;
                 } else {
                     over[world] = true;
                 }
@@ -363,23 +380,27 @@ impl Roller {
     pub fn label(&mut self, segment: &mut Segment, teacher: &Snapshot) -> Result<(), RecipeError> {
         self.network(teacher.version, &teacher.values)?;
         let seen = teacher.normalizer.applied(&segment.observations);
-        let said = say(&self.network, &self.parameters, seen, self.sizes()[0])?;
+        let mut memory = Memory::new(&self.config, segment.worlds);
+        let keeps = segment.keeps();
+        let said = say(&self.network, &self.parameters, &seen, &keeps, &mut memory)?;
         segment.taught = list(&said.mean)?;
         segment.values = list(&said.value)?;
         Ok(())
     }
 }
 
-/// What the networks say of normalized observations.
+/// What the networks say of normalized observations; see [`ActorCritic::forward`].
 fn say(
     network: &ActorCritic,
     parameters: &Parameters,
-    seen: Vec<f32>,
-    size: usize,
+    seen: &[f32],
+    keeps: &[f32],
+    memory: &mut Memory,
 ) -> Result<Said, RecipeError> {
-    let rows = (seen.len() / size) as i64;
-    let seen = floats(&seen, &[rows, size as i64], tch::Device::Cpu)?;
-    Ok(no_grad(|| network.forward(parameters, &seen)))
+    let seen = floats(seen, &[keeps.len() as i64, -1], tch::Device::Cpu)?;
+    Ok(no_grad(|| {
+        network.forward(parameters, &seen, keeps, memory)
+    })?)
 }
 
 fn mean_square(list: &[f32]) -> f64 {
@@ -396,7 +417,7 @@ fn bootstrap(
     segment: &mut Segment,
     observations: &[f32],
     rows: Range<usize>,
-    value: impl FnOnce(&[f32]) -> Result<Vec<f32>, RecipeError>,
+    value: impl FnOnce(&[usize], &[f32]) -> Result<Vec<f32>, RecipeError>,
 ) -> Result<(), RecipeError> {
     let size = observations.len() / rows.len();
     let truncated: Vec<usize> = (0..rows.len())
@@ -410,7 +431,7 @@ fn bootstrap(
     for world in &truncated {
         seen.extend_from_slice(&observations[world * size..][..size]);
     }
-    for (world, value) in truncated.iter().zip(value(&seen)?) {
+    for (world, value) in truncated.iter().zip(value(&truncated, &seen)?) {
         segment.after[rows.start + world] = value;
     }
     Ok(())

@@ -10,8 +10,8 @@ use super::{ModelError, ParameterId, Parameters};
 
 /// `y = W x + b`.
 pub(crate) struct Linear {
-    weight: ParameterId,
-    bias: ParameterId,
+    pub(super) weight: ParameterId,
+    pub(super) bias: ParameterId,
 }
 
 impl Linear {

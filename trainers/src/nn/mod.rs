@@ -22,6 +22,7 @@ mod parameters;
 
 mod encoder;
 mod kernels;
+mod lstm;
 mod mlp;
 
 pub(crate) use encoder::encoder_metadata;
@@ -32,6 +33,7 @@ pub use generate::generate_greedy;
 pub use gguf::{Gguf, Metadata};
 pub use llama::{Llama, LlamaConfig, Packed};
 pub use lora::{KINDS, Lora, LoraConfig, Target};
+pub(crate) use lstm::Lstm;
 pub(crate) use mlp::floats;
 pub use mlp::{Dropout, Mlp, MlpConfig};
 pub(crate) use mlp::{LayerNorm, Linear};

@@ -46,7 +46,7 @@ pub struct Config {
     pub recipe: String,
     /// Seeds the network, the episodes, what is drawn of actions, and the order of the rows.
     pub seed: u64,
-    /// The tasks: hands' scenarios with observations and actions of the same numbers, done in turn.
+    /// The tasks: hands' scenarios, and all their variants, with observations and actions of the same numbers, done in turn.
     pub scenario: Vec<PathBuf>,
     /// Steps of the environment, all worlds together, rounded up to whole iterations.
     pub steps: u64,
@@ -161,14 +161,14 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let sizes = trial.sizes();
     let terms: Vec<&[&str]> = trial.terms().collect();
     let length = length(config, &trial);
-    let rows = check(config, length)?;
+    let rows = check(config, tasks.len(), length)?;
     let iterations = config.steps.div_ceil(rows as u64);
 
     let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
     let teachers = teachers(config, sizes)?;
     let mut own = Own::new(&config.network, sizes, &config.ppo)?;
     let mut learner = Trainee {
-        better: Learner::new(&config.ppo, parameters.values(), sizes),
+        better: Learner::new(&config.ppo, &config.network, parameters.values(), sizes),
         parameters,
         state: TrainerState::new(String::new(), digest(&tasks), of_record(config)?),
         config,
@@ -358,14 +358,18 @@ pub(super) fn read(config: &Config) -> Result<Vec<HandScenario>, RecipeError> {
         let found =
             ScenarioFile::load(path).map_err(|error| input(format!("scenario: {error}")))?;
         match found {
-            ScenarioFile::Hand(scenario) => Ok((*scenario).clone()),
+            ScenarioFile::Hand(scenario) => {
+                let all = scenario.variants();
+                all.map_err(|error| input(format!("scenario: {error}")))
+            }
             ScenarioFile::House(_) => Err(input(format!(
                 "scenario: {} is a house; expected a hand's task",
                 path.display()
             ))),
         }
     };
-    config.scenario.iter().map(read).collect()
+    let all: Result<Vec<_>, _> = config.scenario.iter().map(read).collect();
+    Ok(all?.concat())
 }
 
 /// Steps of each world in an item.
@@ -376,11 +380,10 @@ pub(super) fn length(config: &Config, roller: &Roller) -> usize {
     }
 }
 
-/// Whether the numbers make sense with items of so many steps: rows of an iteration.
-pub(super) fn check(config: &Config, length: usize) -> Result<usize, RecipeError> {
+/// Whether the numbers make sense with so many tasks and items of so many steps: rows of an iteration.
+pub(super) fn check(config: &Config, tasks: usize, length: usize) -> Result<usize, RecipeError> {
     let rows = config.worlds.saturating_mul(length);
     let rows = rows.saturating_mul(config.items);
-    let tasks = config.scenario.len();
     for (name, value) in [
         ("worlds", config.worlds as u64),
         ("items", config.items as u64),
@@ -397,7 +400,7 @@ pub(super) fn check(config: &Config, length: usize) -> Result<usize, RecipeError
     }
     if !config.items.is_multiple_of(tasks) {
         return Err(RecipeError::Input(format!(
-            "items: expected a multiple of the {tasks} scenarios, so that all have equal shares, found {}",
+            "items: expected a multiple of the {tasks} tasks, so that all have equal shares, found {}",
             config.items
         )));
     }
@@ -424,7 +427,8 @@ pub(super) fn check(config: &Config, length: usize) -> Result<usize, RecipeError
             config.teachers.len()
         )));
     }
-    config.ppo.check(rows)?;
+    let span = if config.network.lstm > 0 { length } else { 1 };
+    config.ppo.check(rows, span)?;
     Ok(rows)
 }
 
@@ -442,14 +446,9 @@ fn digest(tasks: &[HandScenario]) -> String {
 /// # Errors
 /// As [`run`].
 pub fn look_over(config: &Config) -> Result<(), RecipeError> {
-    let trial = Roller::new(
-        &read(config)?,
-        1,
-        &config.network,
-        config.seed,
-        config.along,
-    )?;
-    check(config, length(config, &trial))?;
+    let tasks = read(config)?;
+    let trial = Roller::new(&tasks, 1, &config.network, config.seed, config.along)?;
+    check(config, tasks.len(), length(config, &trial))?;
     Ok(())
 }
 
@@ -513,7 +512,7 @@ impl Trainee<'_> {
             )
         });
         let [observation, action] = self.sizes;
-        let shape = json!({"observation": observation, "action": action, "hidden": self.config.network.hidden});
+        let shape = json!({"observation": observation, "action": action, "hidden": self.config.network.hidden, "lstm": self.config.network.lstm});
         let metadata = ("actor_critic", shape.to_string());
         Ok(self.parameters.to_bytes_with("", metadata, views.collect()))
     }
@@ -647,7 +646,7 @@ impl Source<'_> {
             explores: true,
         };
         self.next += 1;
-        let tasks = self.config.scenario.len() as u64;
+        let tasks = self.teachers.len().max(1) as u64;
         let teacher = self.teachers.get((item.index % tasks) as usize);
         // The share is kept at every number of items of a task.
         let among = |n: u64| (n as f64 * self.config.teachers_act).floor();

@@ -105,9 +105,9 @@ fn learning(task: HandScenario, config: &Config) -> Result<f64, RecipeError> {
     let make = move || Roller::new(std::slice::from_ref(&task), worlds, &network, seed, 0.0);
     let trial = make()?;
     let (sizes, length) = (trial.sizes(), length(config, &trial));
-    let rows = check(config, length)?;
+    let rows = check(config, 1, length)?;
     let (_, parameters) = ActorCritic::new(&config.network, sizes, seed)?;
-    let mut learner = Learner::new(&config.ppo, parameters.values(), sizes);
+    let mut learner = Learner::new(&config.ppo, &config.network, parameters.values(), sizes);
     let mut workers = Workers::new(1, &config.ppo, make);
     let mut source = Source {
         config,

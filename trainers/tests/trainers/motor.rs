@@ -10,7 +10,7 @@ use sim::hand::HandScenario;
 use trainers::motor::ppo::{Learner, Own, PpoConfig};
 use trainers::motor::{
     ActorCritic, ActorCriticConfig, Alone, Collective as _, Done, End, Exploration, Item, Job,
-    Moments, Noise, Normalizer, Roller, Segment, Snapshot, Threads, Workers,
+    Memory, Moments, Noise, Normalizer, Roller, Segment, Snapshot, Threads, Workers,
 };
 use trainers::recipes::motor::{Config, Mode, Summary, read_moments, run};
 use trainers::recipes::motor_study::{self, Start};
@@ -62,6 +62,17 @@ fn tiny() -> Config {
     }
 }
 
+/// The same with a network that remembers.
+fn remembers() -> Config {
+    Config {
+        network: ActorCriticConfig {
+            lstm: 5,
+            ..tiny().network
+        },
+        ..tiny()
+    }
+}
+
 #[test]
 fn a_policy_learns_where_a_point_shall_go() {
     let folder = tempfile::tempdir().unwrap();
@@ -95,12 +106,17 @@ fn a_policy_learns_where_a_point_shall_go() {
 /// The file is read without libtorch, and its actions are libtorch's.
 #[test]
 fn a_policys_file_acts_as_it_was_learnt() {
+    for config in [tiny(), remembers()] {
+        its_file_acts_as_it_was_learnt(&Config {
+            scenario: vec![scenario("pose")],
+            ..config
+        });
+    }
+}
+
+fn its_file_acts_as_it_was_learnt(config: &Config) {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        scenario: vec![scenario("pose")],
-        ..tiny()
-    };
-    let done = go(&config, folder.path(), false, Some(2)).unwrap();
+    let done = go(config, folder.path(), false, Some(2)).unwrap();
     let network = Network::load(&done.policy).unwrap();
     let text = std::fs::read_to_string(scenario("pose")).unwrap();
     let task = HandScenario::load_text(&text, "pose.toml").unwrap();
@@ -158,17 +174,23 @@ fn a_policys_file_acts_as_it_was_learnt() {
 
 #[test]
 fn workers_and_stops_change_nothing() {
+    for config in [tiny(), remembers()] {
+        workers_and_stops_do_not_change(&config);
+    }
+}
+
+fn workers_and_stops_do_not_change(config: &Config) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let whole = go(&tiny(), &at("whole"), false, None).unwrap();
+    let whole = go(config, &at("whole"), false, None).unwrap();
     assert_eq!((whole.step, whole.steps, whole.env_steps), (5, 5, 1200));
     let many = Config {
         workers: 3,
-        ..tiny()
+        ..config.clone()
     };
     go(&many, &at("many"), false, None).unwrap();
-    go(&tiny(), &at("parts"), false, Some(3)).unwrap();
-    let error = go(&tiny(), &at("parts"), false, None).unwrap_err();
+    go(config, &at("parts"), false, Some(3)).unwrap();
+    let error = go(config, &at("parts"), false, None).unwrap_err();
     assert!(error.to_string().contains("holds a run already"), "{error}");
     // Who goes on may have another number of workers.
     go(&many, &at("parts"), true, None).unwrap();
@@ -177,7 +199,10 @@ fn workers_and_stops_change_nothing() {
         assert!(read("whole") == read("many"), "{file}");
         assert!(read("whole") == read("parts"), "{file}");
     }
-    let other = Config { seed: 2, ..tiny() };
+    let other = Config {
+        seed: 2,
+        ..config.clone()
+    };
     go(&other, &at("other"), false, None).unwrap();
     let policy = |name: &str| std::fs::read(at(name).join("policy.safetensors")).unwrap();
     assert!(policy("whole") != policy("other"));
@@ -185,9 +210,9 @@ fn workers_and_stops_change_nothing() {
     let wider = Config {
         network: ActorCriticConfig {
             hidden: vec![9],
-            ..tiny().network
+            ..config.network.clone()
         },
-        ..tiny()
+        ..config.clone()
     };
     let error = go(&wider, &at("whole"), true, None).unwrap_err();
     assert_eq!(error.exit_code(), 2);
@@ -197,7 +222,7 @@ fn workers_and_stops_change_nothing() {
     );
     // the configuration of the run can be run
     let text = std::fs::read_to_string(at("whole").join("config.toml")).unwrap();
-    assert_eq!(toml::from_str::<Config>(&text).unwrap(), tiny());
+    assert_eq!(toml::from_str::<Config>(&text).unwrap(), *config);
 }
 
 #[test]
@@ -212,6 +237,23 @@ fn what_cannot_be_trained_is_said_before() {
                 ..tiny()
             },
             "scenario: expected hands' scenarios",
+        ),
+        (
+            Config {
+                scenario: vec![scenario("reorient_8")],
+                ..tiny()
+            },
+            "items: expected a multiple of the 8 tasks",
+        ),
+        (
+            Config {
+                ppo: PpoConfig {
+                    minibatch: 30,
+                    ..tiny().ppo
+                },
+                ..remembers()
+            },
+            "ppo.minibatch: expected a multiple of the 20 steps",
         ),
         (
             Config {
@@ -239,7 +281,7 @@ fn what_cannot_be_trained_is_said_before() {
                 scenario: vec![scenario("point"), scenario("point")],
                 ..tiny()
             },
-            "items: expected a multiple of the 2 scenarios",
+            "items: expected a multiple of the 2 tasks",
         ),
         (
             Config {
@@ -371,7 +413,7 @@ fn learners_of_a_collective_learn_as_one() {
         roller(4).unwrap().roll(&item, &policy()).unwrap()
     };
     let learn = |segments: &[Segment], with: &mut dyn FnMut(&mut Learner, &mut Own, &[Segment])| {
-        let mut learner = Learner::new(&config, &policy().values, sizes);
+        let mut learner = Learner::new(&config, &network, &policy().values, sizes);
         let mut own = Own::new(&network, sizes, &config).unwrap();
         with(&mut learner, &mut own, segments);
         learner
@@ -428,13 +470,15 @@ fn noise_is_drawn_as_its_density_says() {
             exploration,
             resample: 1,
             log_std: -0.3,
+            lstm: 0,
         };
         let (network, mut parameters) = ActorCritic::new(&config, sizes, 5).unwrap();
         // The last layer is small at first: larger, so that its noise counts.
         let larger: Vec<f32> = parameters.values().iter().map(|x| x + 0.3).collect();
         parameters.set_values(&larger).unwrap();
         let seen = tch::Tensor::from_slice(&[0.5_f32, -1.0, 2.0]).reshape([1, 3]);
-        let said = tch::no_grad(|| network.forward(&parameters, &seen));
+        let nothing = &mut Memory::new(&config, 1);
+        let said = tch::no_grad(|| network.forward(&parameters, &seen, &[], nothing)).unwrap();
         let latent = Vec::<f32>::try_from(said.latent.reshape(-1)).unwrap();
         let mut noise = Noise::new(&config, &network, &parameters, 1).unwrap();
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(9);
@@ -488,12 +532,13 @@ fn noise_is_drawn_as_its_density_says() {
 
 /// Every way of exploring learns, and workers that do not wait do.
 #[test]
-fn other_ways_of_exploring_and_no_waiting_learn_as_well() {
+fn other_ways_of_exploring_memory_and_no_waiting_learn_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, exploration, mode) in [
-        ("gsde", Exploration::Gsde, Mode::Synchronous),
-        ("lattice", Exploration::Lattice, Mode::Synchronous),
-        ("free", Exploration::Independent, Mode::Asynchronous),
+    for (name, exploration, mode, lstm) in [
+        ("gsde", Exploration::Gsde, Mode::Synchronous, 0),
+        ("lattice", Exploration::Lattice, Mode::Synchronous, 0),
+        ("free", Exploration::Independent, Mode::Asynchronous, 0),
+        ("remembers", Exploration::Independent, Mode::Synchronous, 16),
     ] {
         let config = Config {
             steps: 90_000,
@@ -504,6 +549,7 @@ fn other_ways_of_exploring_and_no_waiting_learn_as_well() {
             network: ActorCriticConfig {
                 hidden: vec![64],
                 exploration,
+                lstm,
                 ..tiny().network
             },
             ppo: PpoConfig {

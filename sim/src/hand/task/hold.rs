@@ -101,14 +101,8 @@ impl Task for Hold {
 
     fn scene(&self, body: &Body) -> Result<Scene, HandError> {
         require(self.name(), body, PALM_UP)?;
-        let [a, b, c] = HALF_AXES;
-        let mass = DENSITY * 4.0 / 3.0 * std::f64::consts::PI * a * b * c;
-        let object = Object {
-            name: "ellipsoid".to_owned(),
-            mass,
-            inertia: [b * b + c * c, a * a + c * c, a * a + b * b].map(|x| mass / 5.0 * x),
-            shapes: vec![Primitive::new(ShapeKind::Ellipsoid, HALF_AXES)],
-        };
+        let shape = Primitive::new(ShapeKind::Ellipsoid, HALF_AXES);
+        let object = Object::solid("ellipsoid", DENSITY * shape.volume(), shape);
         Ok(Scene {
             objects: vec![object],
             ..empty_scene(body)

@@ -7,7 +7,8 @@
 //! | `hand/hold` | an object at a given place above the palm | `myoHandObjHoldRandom-v0` |
 //! | `hand/key` | a key turned by a given angle | `myoHandKeyTurnRandom-v0` |
 //! | `hand/track` | an object carried along an exemplar, by a hand on an arm | `MyoHandCupDrink-v0` and the like |
-//! | `hand/reorient` | a cube in the palm turned as given | `myoHandReorient8-v0`, `myoChallengeDieReorientP1-v0` |
+//! | `hand/reorient` | a cube, a die, a pen or another object in the palm turned as given | `myoHandReorient8-v0`, `…100`, `…ID`, `…OOD`, `myoHandPenTwirlRandom-v0`, `myoChallengeDieReorientP1-v0` |
+//! | `hand/baoding` | two balls that go round each other in the palm | `myoChallengeBaodingP1-v1`, `…P2-v1` |
 //! | `point/reach` | a point mass at a given place | |
 //! | `gripper/place` | a thing carried to a given place by a gripper | |
 //! | `gripper/chores` | doors, drawers, lids, knobs and the like of the household's furniture brought where they shall be | |
@@ -21,6 +22,7 @@
 //! above, in [`names`] and in [`named`], from which the conformance tests take it; a scripted baseline beside the others, with
 //! its margin over chance.
 
+mod baoding;
 mod chores;
 mod hold;
 mod key;
@@ -39,6 +41,7 @@ use ::hand::scene::{Options, Scene};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
+pub use baoding::{Baoding, BaodingWeights, Way};
 pub use chores::{Chore, Chores, Housework, Piece, Thing, controls};
 pub use hold::{Hold, HoldWeights};
 pub use key::{Key, KeyWeights};
@@ -46,7 +49,7 @@ pub use place::Place;
 pub use point::Point;
 pub use pose::{Pose, PoseWeights};
 pub use reach::{Reach, ReachWeights};
-pub use reorient::{Reorient, ReorientWeights};
+pub use reorient::{Held, Reorient, ReorientWeights};
 pub use track::{Arm, Track, TrackWeights, Tracking};
 
 use super::{Body, HandError, Seen, Setting};
@@ -167,13 +170,14 @@ pub struct Verdict {
 }
 
 /// Names of all tasks of hands, as in the table above.
-pub fn names() -> [&'static str; 5] {
+pub fn names() -> [&'static str; 6] {
     [
         "hand/pose",
         "hand/reach",
         "hand/hold",
         "hand/key",
         "hand/reorient",
+        "hand/baoding",
     ]
 }
 
@@ -185,6 +189,7 @@ pub fn named(name: &str) -> Option<Box<dyn Task>> {
         "hand/hold" => Box::new(Hold::default()),
         "hand/key" => Box::new(Key::default()),
         "hand/reorient" => Box::new(Reorient::default()),
+        "hand/baoding" => Box::new(Baoding::default()),
         "point/reach" => Box::new(Point::default()),
         "gripper/place" => Box::new(Place::default()),
         "gripper/chores" => Box::new(Housework::new(Chores::default())),
