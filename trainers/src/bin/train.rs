@@ -153,20 +153,24 @@ fn recipe_name(arguments: &Arguments) -> Result<String, RecipeError> {
     Ok(name.unwrap_or(RECIPES[0].0).to_owned())
 }
 
+/// How a recipe is carried out from the command line.
+fn options(arguments: &Arguments) -> RunOptions<'static> {
+    RunOptions {
+        out: arguments.out.clone().expect("clap requires --out"),
+        resume: arguments.resume,
+        stop: &STOP,
+        stop_after: None,
+        progress: true,
+    }
+}
+
 fn pretrain_encoder(arguments: &Arguments) -> Result<serde_json::Value, RecipeError> {
     if arguments.init_adapter.is_some() {
         let text = "--init-adapter: an encoder of pictures has no adapter";
         return Err(RecipeError::Input(text.to_owned()));
     }
     let config: inverse_dynamics::Config = read_recipe(arguments)?;
-    let options = RunOptions {
-        out: arguments.out.clone().expect("clap requires --out"),
-        resume: arguments.resume,
-        stop: &STOP,
-        stop_after: None,
-        progress: true,
-    };
-    let summary = inverse_dynamics::run(&config, &options)?;
+    let summary = inverse_dynamics::run(&config, &options(arguments))?;
     let losses = summary.losses.iter();
     let losses: Vec<String> = losses.map(|(name, x)| format!("{name} {x:.4}")).collect();
     eprintln!(
@@ -191,27 +195,12 @@ fn learn_to_move(arguments: &Arguments) -> Result<serde_json::Value, RecipeError
         return Err(RecipeError::Input(text.to_owned()));
     }
     let config: motor::Config = read_recipe(arguments)?;
-    let options = RunOptions {
-        out: arguments.out.clone().expect("clap requires --out"),
-        resume: arguments.resume,
-        stop: &STOP,
-        stop_after: None,
-        progress: true,
-    };
-    let summary = motor::run(&config, &options)?;
-    for ((path, success), held) in config
-        .scenario
-        .iter()
-        .zip(&summary.success)
-        .zip(&summary.held)
-    {
+    let summary = motor::run(&config, &options(arguments))?;
+    let figures = summary.success.iter().zip(&summary.held);
+    for (task, (success, held)) in summary.tasks.iter().zip(figures) {
         eprintln!(
-            "{}: {:.2} [{:.2}, {:.2}] of {} episodes succeed; it holds after {held:.2} of the steps",
-            path.display(),
-            success.value,
-            success.low,
-            success.high,
-            success.n
+            "{task}: {:.2} [{:.2}, {:.2}] of {} episodes succeed; it holds after {held:.2} of the steps",
+            success.value, success.low, success.high, success.n
         );
     }
     eprintln!(
@@ -235,14 +224,7 @@ fn study_a_prior(arguments: &Arguments) -> Result<serde_json::Value, RecipeError
         return Err(RecipeError::Input(text.to_owned()));
     }
     let config: motor_study::Config = read_recipe(arguments)?;
-    let options = RunOptions {
-        out: arguments.out.clone().expect("clap requires --out"),
-        resume: arguments.resume,
-        stop: &STOP,
-        stop_after: None,
-        progress: true,
-    };
-    let study = motor_study::run(&config, &options)?;
+    let study = motor_study::run(&config, &options(arguments))?;
     for figures in &study.figures {
         eprintln!(
             "from {}: {:.2} of {} finetunings solve their task, after {:.0} steps in the mean; activation {:.4}",

@@ -7,7 +7,7 @@ use sim::hand::appearance::presets;
 use sim::hand::sight::Context;
 
 use super::comparison::{Comparison, PREDICTOR, Row};
-use super::report::{HEAD, card, percent, push, share, thousands, words};
+use super::report::{card, head, percent, push, share, thousands, words};
 use super::statistics::Estimate;
 
 /// Colors of the methods, in their order; more than these begin again.
@@ -18,7 +18,7 @@ const COLORS: [&str; 10] = [
 
 /// The whole page.
 pub fn html(found: &Comparison) -> String {
-    let mut html = String::from(HEAD);
+    let mut html = head("habitus report");
     html += &summary(found);
     html += &table(found);
     html += &beside_the_paper(found);

@@ -73,7 +73,7 @@ pub fn read_curve(metrics: &Path) -> Vec<CurvePoint> {
 impl Report<'_> {
     /// The whole page.
     pub fn html(&self) -> String {
-        let mut html = String::from(HEAD);
+        let mut html = head("habitus report");
         html += &self.summary();
         html += &self.table();
         html += &self.task_bars();
@@ -710,12 +710,15 @@ pub(super) fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
         .expect("writing into a string does not fail");
 }
 
-pub(super) const HEAD: &str = concat!(
-    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">",
-    "<title>habitus report</title><style>",
-    include_str!("report.css"),
-    "</style></head><body><main>"
-);
+/// How a page begins.
+pub(crate) fn head(title: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{}</title><style>{}</style></head><body><main>",
+        escape(title),
+        include_str!("report.css")
+    )
+}
 
 #[cfg(test)]
 mod tests {

@@ -128,6 +128,8 @@ pub struct Summary {
     pub steps: u64,
     /// Steps of the environment done.
     pub env_steps: u64,
+    /// Names of the tasks; what is told by task is in their order.
+    pub tasks: Vec<String>,
     /// Share of episodes that succeed, without noise, by task: what is wanted holds at their end.
     pub success: Vec<Estimate>,
     /// Share of the longest episode's steps after which it holds, by task.
@@ -323,11 +325,13 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     std::fs::write(&policy, learner.bytes()?)
         .map_err(|error| RecipeError::Failed(format!("{}: {error}", policy.display())))?;
     let names = tasks.iter().map(|task| task.hand_task.name.clone());
-    let report = motor_report::write(&options.out, &names.collect::<Vec<_>>())?;
+    let names: Vec<String> = names.collect();
+    let report = motor_report::write(&options.out, &names)?;
     Ok(Summary {
         step,
         steps: iterations,
         env_steps: step * rows as u64,
+        tasks: names,
         success: judged.success,
         held: judged.held,
         solved: judged.solved,

@@ -10,6 +10,8 @@ use plotters::prelude::{
 use serde_json::Value;
 
 use super::RecipeError;
+use crate::evaluation::floor_plan::escape;
+use crate::evaluation::report::head;
 
 /// One line of a chart.
 #[derive(Clone, Debug, PartialEq)]
@@ -208,7 +210,7 @@ pub fn table(title: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>
         html += "<tr>";
         for (number, cell) in row.iter().enumerate() {
             let tag = if number == 0 { "th" } else { "td" };
-            let _written = write!(html, "<{tag}>{cell}</{tag}>");
+            let _written = write!(html, "<{tag}>{}</{tag}>", escape(cell));
         }
         html += "</tr>";
     }
@@ -218,9 +220,9 @@ pub fn table(title: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>
 /// A whole page.
 pub fn page(title: &str, what: &str, body: &str) -> String {
     format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\"><title>{title}</title><style>{}</style></head><body><main>\
-         <p class=\"kicker\">{what}</p><h1>{title}</h1>\n{body}</main></body></html>\n",
-        include_str!("../evaluation/report.css")
+        "{}<p class=\"kicker\">{}</p><h1>{}</h1>\n{body}</main></body></html>\n",
+        head(title),
+        escape(what),
+        escape(title)
     )
 }

@@ -150,8 +150,12 @@ pub struct Figures {
 
 /// A run of the study.
 struct Run {
+    /// Its folder and its name in reports.
+    name: String,
     folder: PathBuf,
     config: motor::Config,
+    /// Which task it finetunes, from what; none for what finetuning starts from.
+    finetunes: Option<(String, Start)>,
 }
 
 /// The study's runs in their order: what later ones start from comes before them; then all tasks and starts by one seed, before the
@@ -160,15 +164,21 @@ fn runs(config: &Config, out: &Path) -> Vec<Run> {
     let scenario = |name: &String| config.tasks.join(format!("{name}.toml"));
     let at = |name: &str| out.join("runs").join(name);
     let policy = |name: &str| at(name).join("policy.safetensors");
+    let run = |name: String, config: motor::Config, finetunes: Option<(String, Start)>| Run {
+        folder: at(&name),
+        name,
+        config,
+        finetunes,
+    };
     let expert = |task: &String| format!("expert_{task}");
     let has = |start: Start| config.starts.contains(&start);
     let mut runs = Vec::new();
-    let multi = |name: &str, change: motor::Config| Run {
-        folder: at(name),
-        config: motor::Config {
+    let multi = |name: &str, change: motor::Config| {
+        let config = motor::Config {
             scenario: config.prior.iter().map(scenario).collect(),
             ..change
-        },
+        };
+        run(name.to_owned(), config, None)
     };
     if has(Start::Prior) {
         let learns = motor::Config {
@@ -180,13 +190,13 @@ fn runs(config: &Config, out: &Path) -> Vec<Run> {
     let students = [(Start::Student, 1.0), (Start::OnPolicyStudent, 0.0)];
     let students = students.into_iter().filter(|(start, _)| has(*start));
     if students.clone().next().is_some() {
-        runs.extend(config.prior.iter().map(|task| Run {
-            folder: at(&expert(task)),
-            config: motor::Config {
+        runs.extend(config.prior.iter().map(|task| {
+            let learns = motor::Config {
                 scenario: vec![scenario(task)],
                 steps: config.expert_steps,
                 ..config.single.clone()
-            },
+            };
+            run(expert(task), learns, None)
         }));
     }
     for (start, teachers_act) in students {
@@ -206,16 +216,14 @@ fn runs(config: &Config, out: &Path) -> Vec<Run> {
         for task in &config.held_out {
             for start in &config.starts {
                 let name = format!("{task}_{}_{seed}", start.name());
-                runs.push(Run {
-                    folder: at(&name),
-                    config: motor::Config {
-                        scenario: vec![scenario(task)],
-                        seed,
-                        steps: config.finetune_steps,
-                        from: (*start != Start::Scratch).then(|| policy(start.name())),
-                        ..config.single.clone()
-                    },
-                });
+                let learns = motor::Config {
+                    scenario: vec![scenario(task)],
+                    seed,
+                    steps: config.finetune_steps,
+                    from: (*start != Start::Scratch).then(|| policy(start.name())),
+                    ..config.single.clone()
+                };
+                runs.push(run(name, learns, Some((task.clone(), *start))));
             }
         }
     }
@@ -247,8 +255,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
             break;
         }
         if options.progress {
-            let name = run.folder.file_name().unwrap_or_default();
-            eprintln!("run {} of {}: {}", number + 1, runs.len(), name.display());
+            eprintln!("run {} of {}: {}", number + 1, runs.len(), run.name);
         }
         let summary = motor::run(
             &run.config,
@@ -344,15 +351,14 @@ fn finished(run: &Run) -> Result<bool, RecipeError> {
     Ok(true)
 }
 
-/// A run's evaluations: steps of the environment, and a list by task of the figure of that name.
-fn evaluations(run: &Run, figure: &str) -> Result<Vec<(f64, Vec<f64>)>, RecipeError> {
-    let lines = motor_report::read(&run.folder.join("metrics.jsonl"))?;
+/// Of a run's lines, its evaluations: steps of the environment, and a list by task of the figure of that name.
+fn evaluations(lines: &[Value], figure: &str) -> Vec<(f64, Vec<f64>)> {
     let found = lines.iter().filter_map(|line| {
         let list = line.get(figure)?.as_array()?;
         let list = list.iter().filter_map(Value::as_f64).collect();
         Some((line.get("env_steps")?.as_f64()?, list))
     });
-    Ok(found.collect())
+    found.collect()
 }
 
 /// What is known so far, and the page that shows it.
@@ -370,28 +376,19 @@ fn report(config: &Config, runs: &[Run], out: &Path) -> Result<Study, RecipeErro
             continue;
         }
         study.done += 1;
-        let held = evaluations(run, "evaluated_held")?;
+        let lines = motor_report::read(&run.folder.join("metrics.jsonl"))?;
+        let held = evaluations(&lines, "evaluated_held");
         let last = |list: &[(f64, Vec<f64>)]| list.last().map(|(_, list)| list.clone());
-        let name = run.folder.file_name().unwrap_or_default().to_string_lossy();
-        let start = config.starts.iter().find(|start| {
-            let of = format!("_{}_{}", start.name(), run.config.seed);
-            config
-                .held_out
-                .iter()
-                .any(|task| format!("{task}{of}") == name)
-        });
-        let Some(start) = start else {
-            study
-                .learnt
-                .insert(name.into_owned(), last(&held).unwrap_or_default());
+        let Some((task, start)) = &run.finetunes else {
+            let last = last(&held).unwrap_or_default();
+            study.learnt.insert(run.name.clone(), last);
             continue;
         };
         let curve: Vec<[f64; 2]> = held.iter().map(|(at, list)| [*at, list[0]]).collect();
         let solves = curve.iter().find(|[_, held]| *held >= config.solved);
-        let activation = last(&evaluations(run, "evaluated_activation")?);
-        let task = run.config.scenario[0].file_stem().unwrap_or_default();
+        let activation = last(&evaluations(&lines, "evaluated_activation"));
         study.finetuned.push(Finetuned {
-            task: task.to_string_lossy().into_owned(),
+            task: task.clone(),
             start: *start,
             seed: run.config.seed,
             solved_after: solves.map(|[at, _]| *at),

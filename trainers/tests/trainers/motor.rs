@@ -62,7 +62,29 @@ fn tiny() -> Config {
     }
 }
 
-/// The same with a network that remembers.
+/// Enough to learn where a point shall go.
+fn learns() -> Config {
+    Config {
+        steps: 90_000,
+        worlds: 64,
+        length: 0,
+        items: 1,
+        network: ActorCriticConfig {
+            hidden: vec![64],
+            ..tiny().network
+        },
+        ppo: PpoConfig {
+            minibatch: 640,
+            parts: 1,
+            learning_rate: 3e-3,
+            ..PpoConfig::default()
+        },
+        evaluate_episodes: 64,
+        ..tiny()
+    }
+}
+
+/// `tiny` with a network that remembers.
 fn remembers() -> Config {
     Config {
         network: ActorCriticConfig {
@@ -76,25 +98,7 @@ fn remembers() -> Config {
 #[test]
 fn a_policy_learns_where_a_point_shall_go() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        steps: 90_000,
-        worlds: 64,
-        length: 0,
-        items: 1,
-        network: ActorCriticConfig {
-            hidden: vec![64],
-            log_std: -0.5,
-            ..ActorCriticConfig::default()
-        },
-        ppo: PpoConfig {
-            minibatch: 640,
-            parts: 1,
-            learning_rate: 3e-3,
-            ..PpoConfig::default()
-        },
-        evaluate_episodes: 64,
-        ..tiny()
-    };
+    let config = learns();
     let before = go(&config, folder.path(), false, Some(0)).unwrap();
     assert!(before.success[0].value < 0.5, "{before:?}");
     let after = go(&config, folder.path(), true, None).unwrap();
@@ -541,26 +545,17 @@ fn other_ways_of_exploring_memory_and_no_waiting_learn_as_well() {
         ("remembers", Exploration::Independent, Mode::Synchronous, 16),
     ] {
         let config = Config {
-            steps: 90_000,
             worlds: 16,
             length: 40,
             items: 4,
             workers: 2,
             network: ActorCriticConfig {
-                hidden: vec![64],
                 exploration,
                 lstm,
-                ..tiny().network
+                ..learns().network
             },
-            ppo: PpoConfig {
-                minibatch: 640,
-                parts: 1,
-                learning_rate: 3e-3,
-                ..PpoConfig::default()
-            },
-            evaluate_episodes: 64,
             mode,
-            ..tiny()
+            ..learns()
         };
         let out = folder.path().join(name);
         let done = go(&config, &out, false, None).unwrap();
@@ -575,24 +570,7 @@ fn other_ways_of_exploring_memory_and_no_waiting_learn_as_well() {
 #[test]
 fn a_student_does_what_its_teacher_does() {
     let folder = tempfile::tempdir().unwrap();
-    let teacher = Config {
-        steps: 90_000,
-        worlds: 64,
-        length: 0,
-        items: 1,
-        network: ActorCriticConfig {
-            hidden: vec![64],
-            ..tiny().network
-        },
-        ppo: PpoConfig {
-            minibatch: 640,
-            parts: 1,
-            learning_rate: 3e-3,
-            ..PpoConfig::default()
-        },
-        evaluate_episodes: 64,
-        ..tiny()
-    };
+    let teacher = learns();
     let taught = go(&teacher, &folder.path().join("teacher"), false, None).unwrap();
     for (name, share) in [("cloned", 1.0), ("on_policy", 0.0)] {
         let student = Config {

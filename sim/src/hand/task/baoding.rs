@@ -6,7 +6,7 @@
 //! are drawn for each episode and told, where the targets will be too; size and mass are the same for all worlds that are stepped
 //! together, friction is as usual; 250 actions of 20 ms.
 
-use ::hand::batch::{ObjectState, WorldState};
+use ::hand::batch::WorldState;
 use ::hand::model::ShapeKind;
 use ::hand::scene::{Object, Primitive, Scene};
 use rand::RngExt as _;
@@ -15,7 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PALM_UP, Task, Verdict, at_rest, effort, empty_scene, norm, require, symmetric, whether,
+    PALM_UP, STRAIGHT, Task, Verdict, at_rest, effort, empty_scene, norm, require, resting,
+    whether, within,
 };
 use crate::hand::{Body, HandError, Seen, Setting};
 
@@ -154,21 +155,13 @@ impl Task for Baoding {
     fn standing(&self, setting: &Setting) -> WorldState {
         let middle = |[low, high]: [f32; 2]| 0.5 * (low + high);
         let axes = [middle(self.along_x_m), middle(self.along_y_m)];
-        let at = |pos: [f32; 3]| ObjectState {
-            pos,
-            quat: [1.0, 0.0, 0.0, 0.0],
-            velocity: [0.0; 3],
-            spin: [0.0; 3],
-        };
-        let balls = places(axes, 0.0, 0).map(at);
+        let balls = places(axes, 0.0, 0).map(|place| resting(place, STRAIGHT));
         at_rest(setting, PALM_UP, balls.to_vec())
     }
 
     fn draw(&self, _: &Setting, rng: &mut ChaCha8Rng, start: &mut WorldState, target: &mut [f32]) {
-        let mut within =
-            |[low, high]: [f32; 2]| 0.5 * (low + high) + 0.5 * (high - low) * symmetric(rng) as f32;
-        let axes = [within(self.along_x_m), within(self.along_y_m)];
-        let period = within(self.period_s);
+        let axes = [self.along_x_m, self.along_y_m].map(|range| within(range, rng));
+        let period = within(self.period_s, rng);
         let way = match self.ways.len() {
             0 => Way::Hold,
             n => self.ways[rng.random_range(0..n)],

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::hand::batch::{ObjectState, WorldState};
+use ::hand::batch::WorldState;
 use ::hand::model::{
     Body as Link, Contact, Inertial, Joint, JointKind, Model, Shape, ShapeKind, usual_solimp,
     usual_solref,
@@ -20,7 +20,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::place::{primitive, thing};
-use super::{HOVER, Task, Verdict, View, at_rest, empty_scene, norm, require, symmetric, whether};
+use super::{
+    HOVER, STRAIGHT, Task, Verdict, View, at_rest, empty_scene, norm, require, resting, whether,
+    within,
+};
 use crate::catalogue::{Catalogue, Class};
 use crate::hand::{Body, HandError, Seen, Setting};
 use crate::world::{ClassPart, Motion, PartForm, front_motion, solids};
@@ -642,12 +645,7 @@ impl Task for Housework {
         let object = thing.map(|thing| {
             let half = class_of(&thing.class).map_or(0.05, |class| 0.5 * class.size[2]);
             let [x, y, z] = thing.at_m;
-            ObjectState {
-                pos: [x, y, z + half],
-                quat: [1.0, 0.0, 0.0, 0.0],
-                velocity: [0.0; 3],
-                spin: [0.0; 3],
-            }
+            resting([x, y, z + half], STRAIGHT)
         });
         at_rest(setting, &pose, object.into_iter().collect())
     }
@@ -659,8 +657,7 @@ impl Task for Housework {
         start: &mut WorldState,
         target: &mut [f32],
     ) {
-        let mut within =
-            |[low, high]: [f32; 2]| 0.5 * (low + high) + 0.5 * (high - low) * symmetric(rng) as f32;
+        let mut within = |range| within(range, rng);
         let chores = &self.chores;
         let (gripper, hinges) = start.qpos.split_at_mut(setting.n_joints);
         for x in &mut gripper[..3] {

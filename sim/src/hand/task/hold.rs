@@ -7,7 +7,7 @@
 //! differences, and the target lies around and above the place where it comes to rest: it must be carried, not just left
 //! alone. An episode ends when the object is 0.15 m below the target: it has left the hand then, and its fall teaches nothing.
 
-use ::hand::batch::{ObjectState, WorldState};
+use ::hand::batch::WorldState;
 use ::hand::model::ShapeKind;
 use ::hand::scene::{Object, Primitive, Scene};
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PALM_UP, Task, Verdict, at_rest, effort, empty_scene, norm, require, symmetric, whether,
+    PALM_UP, STRAIGHT, Task, Verdict, at_rest, effort, empty_scene, norm, require, resting,
+    symmetric, whether, within,
 };
 use crate::hand::{Body, HandError, Seen, Setting};
 
@@ -118,23 +119,15 @@ impl Task for Hold {
     }
 
     fn standing(&self, setting: &Setting) -> WorldState {
-        let object = ObjectState {
-            pos: START,
-            quat: [1.0, 0.0, 0.0, 0.0],
-            velocity: [0.0; 3],
-            spin: [0.0; 3],
-        };
-        at_rest(setting, PALM_UP, vec![object])
+        at_rest(setting, PALM_UP, vec![resting(START, STRAIGHT)])
     }
 
     fn draw(&self, _: &Setting, rng: &mut ChaCha8Rng, start: &mut WorldState, target: &mut [f32]) {
-        let mut symmetric = || symmetric(rng) as f32;
         for x in &mut start.objects[0].pos[..2] {
-            *x += self.start_m * symmetric();
+            *x += self.start_m * symmetric(rng) as f32;
         }
-        let [low, high] = self.above_m;
-        let up = 0.5 * (low + high) + 0.5 * (high - low) * symmetric();
-        let [aside, along] = [symmetric(), symmetric()].map(|x| self.aside_m * x);
+        let up = within(self.above_m, rng);
+        let [aside, along] = [symmetric(rng), symmetric(rng)].map(|x| self.aside_m * x as f32);
         target.copy_from_slice(&[REST[0] + aside, REST[1] + along, REST[2] + up]);
     }
 

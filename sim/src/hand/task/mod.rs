@@ -340,6 +340,16 @@ fn at_rest(setting: &Setting, pose: &[(&str, f32)], objects: Vec<ObjectState>) -
     }
 }
 
+/// An object at a place, turned so, that does not move.
+fn resting(pos: [f32; 3], quat: Quat) -> ObjectState {
+    ObjectState {
+        pos,
+        quat,
+        velocity: [0.0; 3],
+        spin: [0.0; 3],
+    }
+}
+
 /// Angles drawn for the hand's joints, each from a share of its range around the middle; the last joint of a finger is where
 /// the one before it is in its own range. Drawn apart, most poses could not be taken: no muscle moves the last joint alone.
 fn draw_angles(setting: &Setting, share: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
@@ -352,6 +362,11 @@ fn draw_angles(setting: &Setting, share: f64, rng: &mut ChaCha8Rng) -> Vec<f64> 
         0.5 * (low + high) + 0.5 * share.clamp(0.0, 1.0) * (high - low) * place
     };
     places.into_iter().enumerate().map(angle).collect()
+}
+
+/// In a range, drawn evenly.
+fn within([low, high]: [f32; 2], rng: &mut ChaCha8Rng) -> f32 {
+    0.5 * (low + high) + 0.5 * (high - low) * symmetric(rng) as f32
 }
 
 /// In [-1, 1).
@@ -380,6 +395,9 @@ fn whether(holds: bool) -> f32 {
 
 /// A quaternion w, x, y, z.
 type Quat = [f32; 4];
+
+/// Not turned.
+const STRAIGHT: Quat = [1.0, 0.0, 0.0, 0.0];
 
 /// First `b`, then `a`.
 fn after(a: Quat, b: Quat) -> Quat {

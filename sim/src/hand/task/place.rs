@@ -7,14 +7,16 @@
 
 use std::sync::LazyLock;
 
-use ::hand::batch::{ObjectState, WorldState};
+use ::hand::batch::WorldState;
 use ::hand::model::{Contact, ShapeKind};
 use ::hand::scene::{Object, Primitive, Scene};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Task, Verdict, View, at_rest, empty_scene, norm, require, symmetric, whether};
+use super::{
+    STRAIGHT, Task, Verdict, View, at_rest, empty_scene, norm, require, resting, symmetric, whether,
+};
 use crate::catalogue::{Catalogue, Class, Shape};
 use crate::hand::{Body, HandError, Seen, Setting};
 use crate::world::{PartForm, solids};
@@ -126,12 +128,7 @@ impl Task for Place {
     fn standing(&self, setting: &Setting) -> WorldState {
         let top = *TOP;
         let half = self.class().map_or(0.03, |class| 0.5 * class.size[2]);
-        let object = ObjectState {
-            pos: [0.0, 0.0, top + half],
-            quat: [1.0, 0.0, 0.0, 0.0],
-            velocity: [0.0; 3],
-            spin: [0.0; 3],
-        };
+        let object = resting([0.0, 0.0, top + half], STRAIGHT);
         let pose = [("z", top + 0.3), ("left", 0.05), ("right", 0.05)];
         at_rest(setting, &pose, vec![object])
     }

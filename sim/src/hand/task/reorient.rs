@@ -7,7 +7,7 @@
 //! is missing: differences of Euler angles jump and do not say where to. 100 actions of 20 ms; 75 mm end it, as there. Worlds that
 //! are stepped together have one object, so that an object is a task of its own: scenarios name several with `vary`.
 
-use ::hand::batch::{ObjectState, WorldState};
+use ::hand::batch::WorldState;
 use ::hand::model::ShapeKind;
 use ::hand::scene::{Object, Primitive, Scene};
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PALM_UP, Quat, Task, Verdict, after, around, at_rest, direction, effort, empty_scene, norm,
-    require, symmetric, turn_between, whether,
+    require, resting, symmetric, turn_between, whether, within,
 };
 use crate::hand::{Body, HandError, Seen, Setting};
 use crate::random::episode_rng;
@@ -117,32 +117,31 @@ impl Held {
                 let number = usize::from(number) % 8;
                 watery((KINDS[number / 2].0, EIGHT[number / 2][number % 2]))
             }
-            Self::Hundred(number) => watery(drawn("hundred", number, |_, _| true)),
-            Self::Within(number) => watery(drawn("within", number, |_, _| true)),
-            Self::Beyond(number) => watery(drawn("beyond", number, |size, within| {
-                let inside = |(x, [low, high]): (&f64, &[f64; 2])| (low..=high).contains(&x);
-                !size.iter().zip(within).all(inside)
-            })),
+            Self::Hundred(number) => watery(drawn("hundred", number, false)),
+            Self::Within(number) => watery(drawn("within", number, false)),
+            Self::Beyond(number) => watery(drawn("beyond", number, true)),
         }
     }
 }
 
-/// A shape of a set by its number; of sizes that are not wanted, others are drawn.
-fn drawn(
-    set: &str,
-    number: u16,
-    wanted: impl Fn(&[f64; 3], &[[f64; 2]; 3]) -> bool,
-) -> (ShapeKind, [f64; 3]) {
-    let (kind, within, beyond) = &KINDS[usize::from(number) % 4];
-    let ranges = if set == "beyond" { beyond } else { within };
+/// A shape of a set by its number: of the sizes of the hundred, or beyond them, drawn until one is.
+fn drawn(set: &str, number: u16, is_beyond: bool) -> (ShapeKind, [f64; 3]) {
+    let (kind, common, beyond) = KINDS[usize::from(number) % 4];
+    let ranges = if is_beyond { beyond } else { common };
     let mut rng = episode_rng(0, set, u64::from(number), "shape");
     loop {
         let size =
             ranges.map(|[low, high]| 0.5 * (low + high + (high - low) * symmetric(&mut rng)));
-        if wanted(&size, within) {
-            return (*kind, size);
+        if !(is_beyond && inside(size, common)) {
+            return (kind, size);
         }
     }
+}
+
+/// Whether all sizes are in their ranges.
+fn inside(size: [f64; 3], ranges: [[f64; 2]; 3]) -> bool {
+    let inside = |(x, [low, high]): (f64, [f64; 2])| (low..=high).contains(&x);
+    size.into_iter().zip(ranges).all(inside)
 }
 
 /// Weights of the terms of [`Reorient`].
@@ -237,13 +236,7 @@ impl Task for Reorient {
 
     fn standing(&self, setting: &Setting) -> WorldState {
         let (pos, quat) = self.rest();
-        let object = ObjectState {
-            pos,
-            quat,
-            velocity: [0.0; 3],
-            spin: [0.0; 3],
-        };
-        at_rest(setting, PALM_UP, vec![object])
+        at_rest(setting, PALM_UP, vec![resting(pos, quat)])
     }
 
     fn draw(&self, _: &Setting, rng: &mut ChaCha8Rng, start: &mut WorldState, target: &mut [f32]) {
@@ -252,14 +245,11 @@ impl Task for Reorient {
         for x in &mut object.pos[..2] {
             *x += self.start_m * symmetric(rng) as f32;
         }
-        let [low, high] = self.turn_rad;
-        let angle = 0.5 * (low + high) + 0.5 * (high - low) * symmetric(rng) as f32;
+        let angle = within(self.turn_rad, rng);
         let turned = after(around(direction(rng), angle), object.quat);
         target[3..].copy_from_slice(&turned);
-        if self.place_m > 0.0 {
-            for x in &mut target[..3] {
-                *x += self.place_m * symmetric(rng) as f32;
-            }
+        for x in &mut target[..3] {
+            *x += self.place_m * symmetric(rng) as f32;
         }
     }
 
@@ -378,8 +368,7 @@ mod tests {
         }
         let inside = |(kind, size, _): (ShapeKind, [f64; 3], f64)| {
             let (_, ranges, _) = KINDS.iter().find(|(k, ..)| *k == kind).unwrap();
-            let inside = |(x, [low, high]): (f64, &[f64; 2])| (*low..=*high).contains(&x);
-            size.into_iter().zip(ranges).all(inside)
+            inside(size, *ranges)
         };
         assert!(shapes(Held::Within, 1000).all(inside));
         assert!(!shapes(Held::Beyond, 1000).any(inside));
