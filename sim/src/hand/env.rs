@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::observation::{self as part, Layout, Sizes};
-use super::task::Task;
+use super::task::{TICK_SECONDS, Task};
 use super::worlds::{self, Part, Worlds};
 use super::{Body, HandError, Setting};
 use crate::env::{EnvError, Outcome, Start, VectorEnv, Wish};
@@ -187,6 +187,12 @@ impl HandEnv {
             return Err(wrong("max_steps", max_steps.to_string(), "at least 1"));
         }
         let scene = task.scene(&body)?;
+        let seconds = config.frame_skip as f64 * scene.options.timestep;
+        if task.keeps_time() && (seconds - TICK_SECONDS).abs() > 1e-9 {
+            let found = config.frame_skip.to_string();
+            let expected = "actions of 0.02 s: 10 steps of 2 ms";
+            return Err(wrong("frame_skip", found, expected));
+        }
         // A model may have been put together by hand: it is checked as if it came from a file.
         let text = model::save(&scene.model);
         if let Err(error) = model::load_text(&text, &scene.model.name) {

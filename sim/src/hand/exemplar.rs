@@ -18,14 +18,17 @@ use crate::random::episode_rng;
 const FILE: &str = include_str!("../../../assets/hand/motions.toml");
 
 /// Seconds from one frame to the next.
-pub const FRAME_SECONDS: f64 = 0.02;
+pub const FRAME_SECONDS: f64 = super::task::TICK_SECONDS;
+
+/// Frames of a reference at most: ten minutes.
+const LONGEST: f64 = 30_000.0;
 
 /// Seconds of a step of TCDM's simulation.
 const TCDM_STEP: f64 = 0.004;
 
-/// How far an arm carries a hand from where it starts: meters to each side, radians around x and z, radians around the turned
-/// y (beyond it, the other two become one).
-pub const REACH: [f64; 3] = [0.55, 2.7, 1.3];
+/// How far an arm carries a hand from where it starts: meters to each side, radians around each axis. MyoDM's recordings go 1.24 m
+/// and, turn by turn, 6.8 radians.
+pub const REACH: [f64; 2] = [1.3, 7.0];
 
 /// A place in meters and a turn, a quaternion w, x, y, z.
 pub type Pose = ([f64; 3], [f64; 4]);
@@ -229,7 +232,17 @@ impl Exemplar {
         // From its own start to where the object stands here.
         let first = exemplar.frames[0];
         let (start, quat) = prop.stands;
-        let count = ((exemplar.frames.len() - 1) as f64 * seconds / FRAME_SECONDS).round() as usize;
+        let count = (exemplar.frames.len() - 1) as f64 * seconds / FRAME_SECONDS;
+        if count > LONGEST {
+            return Err(ExemplarError::File {
+                path: path.display().to_string(),
+                what: format!(
+                    "expected at most {LONGEST} frames of {FRAME_SECONDS} s, found {} frames of {seconds} s",
+                    exemplar.frames.len()
+                ),
+            });
+        }
+        let count = count.round() as usize;
         let pose = |frame: usize| {
             let at = frame as f64 * FRAME_SECONDS / seconds;
             let (pos, turned) = between(&exemplar.frames, at);
@@ -248,9 +261,8 @@ impl Exemplar {
     /// Names the first that is not.
     pub fn check(&self) -> Result<(), ExemplarError> {
         self.check_frames()?;
-        for frame in 0..self.frames.len() {
-            let arm = self.arm(frame);
-            let limits = [0, 0, 0, 1, 2, 1].map(|kind| REACH[kind]);
+        for (frame, arm) in self.arms().into_iter().enumerate() {
+            let limits = [0, 0, 0, 1, 1, 1].map(|kind| REACH[kind]);
             let parts = ["x", "y", "z", "roll", "pitch", "yaw"];
             for ((found, reach), what) in arm.into_iter().zip(limits).zip(parts) {
                 if found.abs() > reach {
@@ -296,10 +308,14 @@ impl Exemplar {
         steps(&self.frames).sum()
     }
 
-    /// Where an arm that carries the object along, and turns around where it stood, is in a frame: three slides in meters, three
-    /// hinges in radians.
-    pub fn arm(&self, frame: usize) -> [f64; 6] {
-        arm_between(&self.frames[0], &self.frames[frame])
+    /// Where an arm that carries the object along, and turns around where it stood, is in each frame: three slides in meters,
+    /// three hinges in radians, which go on where the frame before left them (frames × 6).
+    pub fn arms(&self) -> Vec<[f64; 6]> {
+        let next = |before: &mut [f64; 6], pose: &Pose| {
+            *before = nearest(arm_between(&self.frames[0], pose), before);
+            Some(*before)
+        };
+        self.frames.iter().scan([0.0; 6], next).collect()
     }
 }
 
@@ -369,9 +385,16 @@ fn reference(path: &Path) -> Result<(Vec<Pose>, f64), ExemplarError> {
         let (_, time) =
             list("time")?.ok_or_else(|| wrong("expected a list \"time\"".to_owned()))?;
         let seconds = match time[..] {
-            [first, second, ..] if second > first => second - first,
+            [first, second, ..] if second > first && second.is_finite() => second - first,
             _ => return Err(wrong("time: expected at least two that rise".to_owned())),
         };
+        if 7 * time.len() != object.len() {
+            return Err(wrong(format!(
+                "time: expected one for each of {} frames, found {}",
+                object.len() / 7,
+                time.len()
+            )));
+        }
         let poses = object.chunks_exact(7).map(|x| pose(&x[..3], &x[3..]));
         return Ok((poses.collect(), seconds));
     }
@@ -382,6 +405,13 @@ fn reference(path: &Path) -> Result<(Vec<Pose>, f64), ExemplarError> {
     };
     let places = rows("object_translation", places, 3)?;
     let turns = rows("object_orientation", turns, 4)?;
+    if places.len() / 3 != turns.len() / 4 {
+        return Err(wrong(format!(
+            "object_orientation: expected one for each of {} frames, found {}",
+            places.len() / 3,
+            turns.len() / 4
+        )));
+    }
     // A frame is so many steps of its simulation.
     let steps = match list("DATA_SUBSTEPS")? {
         Some((_, numbers)) => numbers.first().copied().unwrap_or(0.0),
@@ -444,6 +474,25 @@ pub fn arm_between(from: &Pose, to: &Pose) -> [f64; 6] {
         pitch,
         libm::atan2(-r[0][1], r[0][0]),
     ]
+}
+
+/// Of the ways in which an arm's hinges make the same turn (the second goes over the pole, where roll and yaw are one; whole turns
+/// more are the same), the one with the least to go from another arm.
+pub(super) fn nearest(arm: [f64; 6], from: &[f64; 6]) -> [f64; 6] {
+    use std::f64::consts::{PI, TAU};
+    let [x, y, z, roll, pitch, yaw] = arm;
+    let over = [x, y, z, roll + PI, PI - pitch, yaw + PI];
+    let near = |arm: [f64; 6]| {
+        let turns = |i: usize| TAU * ((arm[i] - from[i]) / TAU).round();
+        [0, 1, 2, 3, 4, 5].map(|i| if i < 3 { arm[i] } else { arm[i] - turns(i) })
+    };
+    let way = |arm: &[f64; 6]| (3..6).map(|i| (arm[i] - from[i]).powi(2)).sum::<f64>();
+    let [straight, over] = [near(arm), near(over)];
+    if way(&over) < way(&straight) {
+        over
+    } else {
+        straight
+    }
 }
 
 /// Where an arm takes an object that it turns around.
@@ -521,14 +570,35 @@ mod tests {
 
     #[test]
     fn an_arm_takes_an_object_through_its_exemplar() {
-        let exemplar = Exemplar::named("airplane_fly").unwrap();
-        for (frame, pose) in exemplar.frames.iter().enumerate() {
-            let reached = carried(exemplar.arm(frame), &exemplar.frames[0]);
-            let same: f64 = (0..4).map(|i| reached.1[i] * pose.1[i]).sum();
-            assert!((same.abs() - 1.0).abs() < 1e-9, "frame {frame}");
-            assert!((0..3).all(|i| (reached.0[i] - pose.0[i]).abs() < 1e-12));
-            let again = then(&exemplar.frames[0], &relative(&exemplar.frames[0], pose));
-            assert!((0..3).all(|i| (again.0[i] - pose.0[i]).abs() < 1e-12));
+        let shown = Exemplar::named("airplane_fly").unwrap();
+        let start = shown.frames[0];
+        // Over the pole, and around by more than half a turn.
+        let turned = |turn: [f64; 3]| {
+            let pose = |i: usize| {
+                let turn = matrix(rotation(turn.map(|x| x * i as f64 / 50.0)));
+                (start.0, quat_of(&product(&turn, &matrix(start.1))))
+            };
+            Exemplar {
+                frames: (0..=50).map(pose).collect(),
+                ..shown.clone()
+            }
+        };
+        let [over, around] = [[0.1, 2.5, 0.1], [0.1, 0.1, 4.5]].map(turned);
+        assert!(over.arms()[50][4] > 2.3, "{:?}", over.arms()[50]);
+        assert!(around.arms()[50][5] > 4.3, "{:?}", around.arms()[50]);
+        for exemplar in [&shown, &over, &around] {
+            let arms = exemplar.arms();
+            for (frame, (arm, pose)) in arms.iter().zip(&exemplar.frames).enumerate() {
+                let before = &arms[frame.saturating_sub(1)];
+                let goes = (0..6).map(|i| (arm[i] - before[i]).abs());
+                assert!(goes.fold(0.0, f64::max) < 0.5, "frame {frame}: {arm:?}");
+                let reached = carried(*arm, &start);
+                let same: f64 = (0..4).map(|i| reached.1[i] * pose.1[i]).sum();
+                assert!((same.abs() - 1.0).abs() < 1e-9, "frame {frame}");
+                assert!((0..3).all(|i| (reached.0[i] - pose.0[i]).abs() < 1e-12));
+                let again = then(&start, &relative(&start, pose));
+                assert!((0..3).all(|i| (again.0[i] - pose.0[i]).abs() < 1e-12));
+            }
         }
     }
 
@@ -537,9 +607,9 @@ mod tests {
         let error = Exemplar::named("cup_drnk").unwrap_err().to_string();
         assert!(error.contains("did you mean \"cup_drink\"?"), "{error}");
         let mut exemplar = Exemplar::named("cup_drink").unwrap();
-        exemplar.frames[9].0[0] = 0.7;
+        exemplar.frames[9].0[0] = 1.4;
         let error = exemplar.check().unwrap_err().to_string();
-        assert!(error.contains("frame 9: x is 0.7"), "{error}");
+        assert!(error.contains("frame 9: x is 1.4"), "{error}");
         exemplar.frames[5].1[2] = f64::NAN;
         let error = exemplar.check().unwrap_err().to_string();
         assert!(error.contains("frame 5 has the number NaN"), "{error}");
@@ -615,6 +685,12 @@ mod tests {
         assert!(found.contains("frame 1: x is 2.000"), "{found}");
         let found = error("flat", &[("object", &[14], two(0.0, 0.1)), time()]);
         assert!(found.contains("object: expected frames x 7"), "{found}");
+        let long = ("time", &[3u64] as &[u64], vec![0.0, 0.02, 0.04]);
+        let found = error("long", &[("object", &[2, 7], two(0.0, 0.1)), long]);
+        assert!(found.contains("for each of 2 frames, found 3"), "{found}");
+        let slow = ("time", &[2u64] as &[u64], vec![0.0, 1e12]);
+        let found = error("slow", &[("object", &[2, 7], two(0.0, 0.1)), slow]);
+        assert!(found.contains("at most 30000 frames"), "{found}");
         let found = error("late", &[("object", &[2, 7], two(0.0, 0.1))]);
         assert!(found.contains("expected a list \"time\""), "{found}");
         let found = error("none", &[("robot", &[1], vec![0.0])]);
@@ -646,6 +722,6 @@ mod tests {
             }
         }
         println!("{read} read, refused: {refused:#?}");
-        assert!(read > 40);
+        assert!(read > 90);
     }
 }

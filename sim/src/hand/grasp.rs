@@ -25,7 +25,7 @@ pub(super) const ARM: DrivenRoot = DrivenRoot {
     mass: 3.0,
     stiffness: [4000.0, 400.0],
     damping: [240.0, 24.0],
-    reach: [0.6, 2.8],
+    reach: [1.4, 7.5],
 };
 
 /// A hand around an object, in meters and radians.

@@ -51,6 +51,9 @@ pub enum HandError {
     /// What an object shall do cannot be done.
     #[error(transparent)]
     Exemplar(#[from] exemplar::ExemplarError),
+    /// A reference file does not say what is carried.
+    #[error("task.track.object: expected the object that the reference is of, found none")]
+    Object,
     /// The solver cannot compute the scene.
     #[error(transparent)]
     Batch(#[from] ::hand::batch::BatchError),

@@ -217,11 +217,16 @@ impl HandScenario {
         });
         let env = env.map_err(|reason| error(vec![Problem::whole(reason.to_string())]))?;
         let problems = scenario.check_cameras(&env);
-        if problems.is_empty() {
-            Ok(scenario)
-        } else {
-            Err(error(problems))
+        if !problems.is_empty() {
+            return Err(error(problems));
         }
+        // Those between the first and the last of a set are like them.
+        if let Some(vary) = &scenario.hand_task.vary {
+            for number in [0, vary.get_ref().count - 1] {
+                scenario.variant(vary, number)?;
+            }
+        }
+        Ok(scenario)
     }
 
     /// The tasks of its kind, in order, as their own scenarios; itself alone where nothing varies.
@@ -232,31 +237,54 @@ impl HandScenario {
         let Some(vary) = &self.hand_task.vary else {
             return Ok(vec![self.clone()]);
         };
-        let variant = |number: u16| {
-            let mut table: toml::Table = toml::from_str(&self.text).ok()?;
-            table.remove("vary");
-            let name = format!("{} {number}", self.hand_task.name);
-            table.insert("name".to_owned(), name.into());
-            let mut keys = vary.get_ref().key.split('.');
+        let numbers = 0..vary.get_ref().count;
+        numbers.map(|number| self.variant(vary, number)).collect()
+    }
+
+    /// The task with a number where it varies.
+    fn variant(&self, vary: &Spanned<Vary>, number: u16) -> Result<Self, InputError> {
+        let wrong = |message: String| {
+            let problem = Problem::at(&self.text, vary.span(), message);
+            InputError::new(&self.path.to_string_lossy(), vec![problem])
+        };
+        let key = &vary.get_ref().key;
+        let place = |table: &mut toml::Table| {
+            let mut keys = key.split('.');
             let mut value = table.get_mut(keys.next()?)?;
             for key in keys {
                 value = value.get_mut(key)?;
             }
             *value = i64::from(number).into();
-            Some(Self::load_text(&table.to_string(), &self.path))
+            Some(())
         };
-        let missing = || {
-            let key = &vary.get_ref().key;
-            let message = format!(
+        let mut table: toml::Table =
+            toml::from_str(&self.text).map_err(|error| wrong(error.to_string()))?;
+        table.remove("vary");
+        let name = format!("{} {number}", self.hand_task.name);
+        table.insert("name".to_owned(), name.into());
+        place(&mut table).ok_or_else(|| {
+            wrong(format!(
                 "vary: expected the place of a number, as task.reorient.object.hundred, found {key}"
-            );
-            let problem = Problem::at(&self.text, vary.span(), message);
-            InputError::new(&self.path.to_string_lossy(), vec![problem])
-        };
-        let numbers = 0..vary.get_ref().count;
-        numbers
-            .map(|number| variant(number).ok_or_else(missing)?)
-            .collect()
+            ))
+        })?;
+        Self::load_text(&table.to_string(), &self.path).map_err(|error| {
+            let problems = error.problems.iter().map(|p| p.message.as_str());
+            let problems: Vec<&str> = problems.collect();
+            wrong(format!("vary: {key} = {number}: {}", problems.join("; ")))
+        })
+    }
+
+    /// The reference file that the task takes an object's way from.
+    pub fn reference(&self) -> Option<PathBuf> {
+        match &self.hand_task.task {
+            TaskChoice::Track(track) => Some(self.beside().join(track.reference.as_ref()?)),
+            _ => None,
+        }
+    }
+
+    /// The folder in which files that the task names are.
+    fn beside(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// Whether every camera is on something that is there, and sees something when an episode starts.
@@ -318,8 +346,7 @@ impl HandScenario {
             solver: *solver,
             ..Config::default()
         };
-        let beside = self.path.parent().unwrap_or(Path::new(""));
-        let task = task.task(&body, beside)?;
+        let task = task.task(&body, self.beside())?;
         let env = HandEnv::new(body, task, config, n_worlds)?;
         Ok(env.of_scenario(&self.hand_task.name, &self.digest))
     }
@@ -428,9 +455,18 @@ mod tests {
             ("task.reorient.axis_only", "expected a boolean"),
         ] {
             let text = text.replace("task.reorient.object.eight", key);
-            let error = load(&text).variants().unwrap_err().to_string();
-            assert!(error.contains(message), "{error}");
+            let error = HandScenario::load_text(&text, "a.toml").unwrap_err();
+            let error = error.to_string();
+            assert!(error.starts_with("a.toml:"), "{error}");
+            assert!(
+                error.contains("vary: ") && error.contains(message),
+                "{error}"
+            );
         }
+        let many = text.replace("count = 8", "count = 9");
+        let error = HandScenario::load_text(&many, "a.toml").unwrap_err();
+        let expected = "eight = 8: task.reorient.object is 8, expected 0 to 7";
+        assert!(error.to_string().contains(expected), "{error}");
         let none = text.replace("count = 8", "count = 0");
         let error = HandScenario::load_text(&none, "a.toml").unwrap_err();
         assert!(error.to_string().contains("count of at least 1"), "{error}");
@@ -451,6 +487,14 @@ mod tests {
             (
                 "frame_skip = 0\ntask.pose = {}",
                 "a.toml:4:14: frame_skip: expected 1 to 1000, found 0",
+            ),
+            (
+                "frame_skip = 5\ntask.baoding = {}",
+                "a.toml: frame_skip is 5, expected actions of 0.02 s",
+            ),
+            (
+                "task.track = { reference = \"my.npz\" }",
+                "a.toml: task.track.object: expected the object that the reference is of",
             ),
             (
                 "task.pose = { max_steps = 0 }",

@@ -52,7 +52,8 @@ pub struct Config {
     pub steps: u64,
     /// Worlds of an item.
     pub worlds: usize,
-    /// Steps of each world in an item; 0: the longest episode of the tasks.
+    /// Steps of each world in an item; 0: the longest episode of the tasks. Every item starts episodes anew: of those that are longer,
+    /// only so much is seen, but for what starts `along` the way.
     pub length: usize,
     /// Items of an iteration.
     pub items: usize,
@@ -61,7 +62,7 @@ pub struct Config {
     pub along: f64,
     /// A policy to begin from, as a run leaves it: its values and what it saw of observations. Left out: a new one.
     pub from: Option<PathBuf>,
-    /// Policies to learn from, one for each scenario, as runs with networks of this shape leave them; left out: from rewards. The
+    /// Policies to learn from, one for each task, as runs with networks of this shape leave them; left out: from rewards. The
     /// policy comes near to what they would do, the critic to what theirs say.
     pub teachers: Vec<PathBuf>,
     /// With teachers: share of the items in which they act. 1: behavior cloning on their rollouts; 0: on-policy distillation, on
@@ -130,6 +131,8 @@ pub struct Summary {
     pub env_steps: u64,
     /// Names of the tasks; what is told by task is in their order.
     pub tasks: Vec<String>,
+    /// Of what the tasks and the teachers are: see [`digest`].
+    pub digest: String,
     /// Share of episodes that succeed, without noise, by task: what is wanted holds at their end.
     pub success: Vec<Estimate>,
     /// Share of the longest episode's steps after which it holds, by task.
@@ -172,7 +175,11 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let mut learner = Trainee {
         better: Learner::new(&config.ppo, &config.network, parameters.values(), sizes),
         parameters,
-        state: TrainerState::new(String::new(), digest(&tasks), of_record(config)?),
+        state: TrainerState::new(
+            String::new(),
+            digest_of(&tasks, config)?,
+            of_record(config)?,
+        ),
         config,
         sizes,
     };
@@ -263,13 +270,20 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
             ("policy_loss", learnt.losses.policy),
             ("value_loss", learnt.losses.value),
             ("entropy", learnt.losses.entropy),
-            ("kl", learnt.losses.kl),
-            ("clipped", learnt.losses.clipped),
             ("gradient_norm", learnt.gradient_norm),
-            ("explained_variance", learnt.explained),
             ("learning_rate", learning_rate),
         ] {
             line.insert(name.to_owned(), value.into());
+        }
+        // Of a student, they would tell how far it is from its teachers.
+        if teachers.is_empty() {
+            for (name, value) in [
+                ("kl", learnt.losses.kl),
+                ("clipped", learnt.losses.clipped),
+                ("explained_variance", learnt.explained),
+            ] {
+                line.insert(name.to_owned(), value.into());
+            }
         }
         if config.mode == Mode::Asynchronous {
             // in steps of the optimizer
@@ -284,7 +298,8 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
             line.extend(found.figures());
             judged = Some((learner.state.step, found));
         }
-        let reward = line.get("reward").and_then(Value::as_f64).unwrap_or(0.0);
+        let reward = line.get("reward").and_then(Value::as_f64);
+        let reward = reward.map_or_else(String::new, |reward| format!("reward {reward:.1}"));
         metrics.write(&Value::Object(line))?;
         let done = (learner.state.step - begun) * rows as u64;
         let rate = done as f64 / seconds.max(1e-9);
@@ -300,7 +315,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         let left = ((last - learner.state.step) * rows as u64) as f64 / rate.max(1e-9);
         progress.tell(
             learner.state.step,
-            format!("reward {reward:.1}{held}, {rate:.0} env steps/s"),
+            format!("{reward}{held}, {rate:.0} env steps/s"),
             &format!(", {left:.0} s left"),
         );
         for mishap in workers.mishaps.drain(..) {
@@ -332,6 +347,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         steps: iterations,
         env_steps: step * rows as u64,
         tasks: names,
+        digest: learner.state.dataset_digest.clone(),
         success: judged.success,
         held: judged.held,
         solved: judged.solved,
@@ -427,22 +443,48 @@ pub(super) fn check(config: &Config, tasks: usize, length: usize) -> Result<usiz
     }
     if !config.teachers.is_empty() && config.teachers.len() != tasks {
         return Err(RecipeError::Input(format!(
-            "teachers: expected one for each of the {tasks} scenarios, found {}",
+            "teachers: expected one for each of the {tasks} tasks, found {}",
             config.teachers.len()
         )));
+    }
+    if !config.teachers.is_empty() && config.ppo.target_kl.is_some() {
+        return Err(RecipeError::Input(
+            "ppo.target_kl: expected none with teachers, whose policies are far at first"
+                .to_owned(),
+        ));
     }
     let span = if config.network.lstm > 0 { length } else { 1 };
     config.ppo.check(rows, span)?;
     Ok(rows)
 }
 
-/// Of what the tasks are.
-fn digest(tasks: &[HandScenario]) -> String {
+/// Of what a run with these settings learns from: blake3 of its tasks' files, of the files that these name, and of its teachers,
+/// hexadecimal (64 characters).
+///
+/// # Errors
+/// When one cannot be read.
+pub fn digest(config: &Config) -> Result<String, RecipeError> {
+    digest_of(&read(config)?, config)
+}
+
+fn digest_of(tasks: &[HandScenario], config: &Config) -> Result<String, RecipeError> {
     let mut hasher = blake3::Hasher::new();
+    let file = |hasher: &mut blake3::Hasher, path: &Path| -> Result<(), RecipeError> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| RecipeError::Input(format!("{}: {error}", path.display())))?;
+        hasher.update(blake3::hash(&bytes).as_bytes());
+        Ok(())
+    };
     for task in tasks {
         hasher.update(task.digest.as_bytes());
+        if let Some(reference) = task.reference() {
+            file(&mut hasher, &reference)?;
+        }
     }
-    hasher.finalize().to_hex().to_string()
+    for teacher in &config.teachers {
+        file(&mut hasher, teacher)?;
+    }
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// Whether a run can be made with these settings, as far as that is known before what it starts from is there.
@@ -464,14 +506,15 @@ pub fn same_result(one: &Config, other: &Config) -> Result<bool, RecipeError> {
     Ok(of_record(one)? == of_record(other)? && one.scenario == other.scenario)
 }
 
-/// What of the configuration decides the result.
+/// What of the configuration decides the result; what files decide is in the digest, or in the checkpoint's values.
 fn of_record(config: &Config) -> Result<Value, RecipeError> {
     let mut value =
         serde_json::to_value(config).map_err(|error| RecipeError::Failed(error.to_string()))?;
     if let Some(map) = value.as_object_mut() {
-        for name in ["checkpoint_every", "workers", "scenario"] {
+        for name in ["checkpoint_every", "workers", "scenario", "teachers"] {
             map.remove(name);
         }
+        map.insert("from".to_owned(), config.from.is_some().into());
     }
     Ok(value)
 }
@@ -689,19 +732,19 @@ fn roll(
 /// What came of an iteration's episodes: means over those that ended, terms of the reward by step. Items of `rows` rows.
 fn figures(line: &mut Map<String, Value>, segments: &[Segment], terms: &[&[&str]], rows: usize) {
     let episodes: Vec<&EpisodeResult> = segments.iter().flat_map(|s| &s.episodes).collect();
-    let n = episodes.len().max(1) as f64;
-    let mean = |of: &dyn Fn(&EpisodeResult) -> f64| episodes.iter().map(|e| of(e)).sum::<f64>() / n;
     line.insert("episodes".to_owned(), episodes.len().into());
-    line.insert("reward".to_owned(), mean(&|e| e.reward).into());
-    line.insert(
-        "episode_steps".to_owned(),
-        mean(&|e| f64::from(e.steps)).into(),
-    );
-    line.insert(
-        "success".to_owned(),
-        mean(&|e| f64::from(u8::from(e.success))).into(),
-    );
-    line.insert("held".to_owned(), mean(&|e| e.held()).into());
+    let figures: [(&str, fn(&EpisodeResult) -> f64); 4] = [
+        ("reward", |e| e.reward),
+        ("episode_steps", |e| f64::from(e.steps)),
+        ("success", |e| f64::from(u8::from(e.success))),
+        ("held", EpisodeResult::held),
+    ];
+    if !episodes.is_empty() {
+        for (name, of) in figures {
+            let mean = episodes.iter().map(|e| of(e)).sum::<f64>() / episodes.len() as f64;
+            line.insert(name.to_owned(), mean.into());
+        }
+    }
     for (task, names) in terms.iter().enumerate() {
         let own = segments.iter().filter(|segment| segment.task == task);
         let items = own.clone().count().max(1) as f64;
@@ -781,7 +824,12 @@ fn evaluate(
         let solved = own.iter().filter(|episode| episode.solved()).count();
         judged.solved.push(share(solved, own.len()));
         let mean = |of: &dyn Fn(&EpisodeResult) -> f64| own.iter().map(|e| of(e)).sum::<f64>() / n;
-        judged.held.push(mean(&|e| e.held()));
+        // Episodes that are all alike have the share that each has, to the last bit: thresholds are held against it.
+        let alike = own.windows(2).all(|pair| pair[0].held() == pair[1].held());
+        judged.held.push(match own.first() {
+            Some(one) if alike => one.held(),
+            _ => mean(&|e| e.held()),
+        });
         judged.reward.push(mean(&|e| e.reward));
         let of_step = |e: &EpisodeResult| e.activation / f64::from(e.steps.max(1));
         judged.activation.push(mean(&of_step));

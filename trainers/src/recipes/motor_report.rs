@@ -1,11 +1,12 @@
 //! Pages that show how a hand's policy learns.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use plotters::prelude::{
-    ChartBuilder, Color as _, IntoDrawingArea as _, LineSeries, PathElement, RGBColor, SVGBackend,
-    SeriesLabelPosition, WHITE,
+    ChartBuilder, Color as _, DashedLineSeries, IntoDrawingArea as _, LineSeries, PathElement,
+    RGBColor, SVGBackend, Text, WHITE,
 };
 use serde_json::Value;
 
@@ -33,12 +34,19 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(90, 90, 90),
 ];
 
+/// From one curve's name to the next, in pixels.
+const ROW: i32 = 17;
+
 /// What is shown of a run, panel by panel: a title, and the figures whose names begin so.
-const PANELS: [(&str, &[&str]); 8] = [
+const PANELS: [(&str, &[&str]); 9] = [
     ("Reward of an episode", &["reward", "evaluated_reward"]),
     (
-        "Share of episodes that succeed, and of steps",
-        &["success", "held", "evaluated_success", "evaluated_held"],
+        "Share of episodes that succeed",
+        &["success", "evaluated_success"],
+    ),
+    (
+        "Share of the steps in which what is wanted holds",
+        &["held", "evaluated_held"],
     ),
     ("Terms of the reward, by step", &["term/"]),
     ("Losses", &["policy_loss", "value_loss"]),
@@ -85,40 +93,46 @@ pub fn write(folder: &Path, tasks: &[String]) -> Result<PathBuf, RecipeError> {
     Ok(path)
 }
 
-/// The figures of these names over the steps; of those that are lists, one for each task.
+/// The figures of these names over the steps: of those that are lists, one for each task; of those whose name begins so and ends with
+/// the same part, the mean.
 fn curves(lines: &[Value], prefixes: &[&str], tasks: &[String]) -> Vec<Curve> {
     let mut found: Vec<Curve> = Vec::new();
-    let mut add = |name: String, point: [f64; 2]| match found.iter_mut().find(|c| c.name == name) {
-        Some(curve) => curve.points.push(point),
-        None => found.push(Curve {
-            name,
-            points: vec![point],
-        }),
-    };
     for line in lines.iter().filter_map(Value::as_object) {
         let Some(at) = line.get("env_steps").and_then(Value::as_f64) else {
             continue;
         };
+        let mut figures: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for (key, value) in line {
-            let shown = |prefix: &&str| match prefix.ends_with('/') {
-                true => key.starts_with(*prefix),
-                false => key == *prefix,
+            let shown = prefixes.iter().find(|prefix| match prefix.ends_with('/') {
+                true => key.starts_with(**prefix),
+                false => key == **prefix,
+            });
+            let Some(prefix) = shown else { continue };
+            let name = match key.rsplit_once('/') {
+                Some((_, part)) => format!("{prefix}{part}"),
+                None => key.clone(),
             };
-            if !prefixes.iter().any(shown) {
-                continue;
+            let numbers = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), |list| list);
+            let each = value.is_array() && tasks.len() > 1;
+            for (x, number) in numbers.iter().zip(0..) {
+                let Some(x) = x.as_f64() else { continue };
+                let name = match tasks.get(number) {
+                    Some(task) if each => format!("{name}, {task}"),
+                    _ => name.clone(),
+                };
+                figures.entry(name).or_default().push(x);
             }
-            match value {
-                Value::Number(x) => add(key.clone(), [at, x.as_f64().unwrap_or(0.0)]),
-                Value::Array(list) => {
-                    for (x, task) in list.iter().zip(tasks) {
-                        let name = match tasks.len() {
-                            1 => key.clone(),
-                            _ => format!("{key}, {task}"),
-                        };
-                        add(name, [at, x.as_f64().unwrap_or(0.0)]);
-                    }
-                }
-                _ => {}
+        }
+        for (name, list) in figures {
+            let point = [at, list.iter().sum::<f64>() / list.len() as f64];
+            match found.iter_mut().find(|curve| curve.name == name) {
+                Some(curve) => curve.points.push(point),
+                None => found.push(Curve {
+                    name,
+                    points: vec![point],
+                }),
             }
         }
     }
@@ -140,6 +154,7 @@ pub fn section(
     Ok(format!("<section><h2>{title}</h2>{svg}</section>\n"))
 }
 
+/// A chart in SVG, with the curves' names on its right.
 fn chart(
     x_label: &str,
     range: Option<[f64; 2]>,
@@ -157,9 +172,11 @@ fn chart(
     });
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (760, 300)).into_drawing_area();
+        let height = (ROW * curves.len() as i32 + 40).max(300);
+        let area = SVGBackend::with_string(&mut svg, (900, height as u32)).into_drawing_area();
         area.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&area)
+        let (plot, names) = area.split_horizontally(680);
+        let mut chart = ChartBuilder::on(&plot)
             .margin(12)
             .x_label_area_size(36)
             .y_label_area_size(56)
@@ -181,19 +198,23 @@ fn chart(
             .y_labels(6)
             .light_line_style(WHITE)
             .draw()?;
-        for (curve, color) in curves.iter().zip(COLORS.iter().cycle()) {
+        for (curve, number) in curves.iter().zip(0..) {
             let points = curve.points.iter().map(|[x, y]| (*x, *y));
-            chart
-                .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-                .label(&curve.name)
-                .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
+            let style = COLORS[number % COLORS.len()].stroke_width(2);
+            let row = ROW * number as i32 + 20;
+            // When all colors are taken they come again, dashed.
+            if (number / COLORS.len()).is_multiple_of(2) {
+                chart.draw_series(LineSeries::new(points, style))?;
+                names.draw(&PathElement::new([(0, row), (22, row)], style))?;
+            } else {
+                chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?;
+                for x in [0, 8, 16] {
+                    names.draw(&PathElement::new([(x, row), (x + 6, row)], style))?;
+                }
+            }
+            let name = curve.name.clone();
+            names.draw(&Text::new(name, (28, row - 6), ("sans-serif", 12)))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
-            .border_style(WHITE)
-            .draw()?;
         area.present()?;
     }
     Ok(svg)

@@ -140,10 +140,16 @@ pub struct Figures {
     pub start: Start,
     /// Finetunings.
     pub n: usize,
-    /// Share of them that solved their task in the last evaluation.
+    /// Share of them that solve their task before they learn.
+    pub known: f64,
+    /// Share of them that solve their task in the last evaluation.
     pub solved: f64,
+    /// Mean over them of the share of an episode's steps with the object where it shall be, in the last evaluation.
+    pub held: f64,
     /// Mean over them of the samples to the first evaluation that solves the task, the whole budget counted where none did.
     pub samples: f64,
+    /// How many times as many those are as from the prior; none without a prior, or where that needs none.
+    pub times_prior: Option<f64>,
     /// Mean square of the muscles' activations at the end.
     pub activation: f64,
 }
@@ -244,6 +250,12 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
             options.out.display()
         )));
     }
+    // Nothing is written before it is known that what is done belongs to this study.
+    for run in &runs {
+        if finished(run)? {
+            unchanged(run)?;
+        }
+    }
     write_config(config, &options.out)?;
     let mut session = 0;
     for (number, run) in runs.iter().enumerate() {
@@ -318,9 +330,22 @@ fn check(config: &Config) -> Result<(), RecipeError> {
             config.solved
         ));
     }
+    let shape = |config: &motor::Config| {
+        let network = config.network.clone();
+        (network.hidden, network.lstm, network.exploration)
+    };
+    if config.starts != [Start::Scratch] && shape(&config.single) != shape(&config.multi) {
+        return wrong(
+            "single.network, multi.network: expected the same hidden, lstm and exploration, as policies go from one to the other"
+                .to_owned(),
+        );
+    }
     // Every run's settings are looked at before the first begins.
     for run in runs(config, Path::new("")) {
-        motor::look_over(&run.config)?;
+        motor::look_over(&run.config).map_err(|error| match error {
+            RecipeError::Input(text) => RecipeError::Input(format!("run {}: {text}", run.name)),
+            failed => failed,
+        })?;
     }
     Ok(())
 }
@@ -349,6 +374,20 @@ fn finished(run: &Run) -> Result<bool, RecipeError> {
         ));
     }
     Ok(true)
+}
+
+/// Whether the files that a finished run learnt from are what they were.
+fn unchanged(run: &Run) -> Result<(), RecipeError> {
+    let file = run.folder.join(SUMMARY);
+    let wrong = |error: String| RecipeError::Input(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(&file).map_err(|error| wrong(error.to_string()))?;
+    let summary: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if summary["digest"] == motor::digest(&run.config)? {
+        return Ok(());
+    }
+    Err(wrong(
+        "the run's scenarios or teachers have changed since; name another folder".to_owned(),
+    ))
 }
 
 /// Of a run's lines, its evaluations: steps of the environment, and a list by task of the figure of that name.
@@ -414,25 +453,41 @@ fn complete<'a>(config: &Config, all: &'a [Finetuned]) -> Vec<&'a Finetuned> {
     all.iter().filter(whole).collect()
 }
 
+/// By start, of those that have finetunings to compare.
 fn figures(config: &Config, all: &[Finetuned]) -> Vec<Figures> {
     let complete = complete(config, all);
+    let solves = |at: Option<&[f64; 2]>| {
+        f64::from(u8::from(at.is_some_and(|[_, held]| *held >= config.solved)))
+    };
     let figures = |start: &Start| {
         let own: Vec<&&Finetuned> = complete.iter().filter(|one| one.start == *start).collect();
-        let n = own.len().max(1) as f64;
-        let mean = |of: &dyn Fn(&Finetuned) -> f64| own.iter().map(|one| of(one)).sum::<f64>() / n;
-        let ends = |one: &Finetuned| one.curve.last().map_or(0.0, |[_, held]| *held);
+        let n = own.len();
+        let mean = |of: &dyn Fn(&Finetuned) -> f64| {
+            own.iter().map(|one| of(one)).sum::<f64>() / n.max(1) as f64
+        };
         Figures {
             start: *start,
-            n: own.len(),
-            solved: mean(&|one| f64::from(u8::from(ends(one) >= config.solved))),
+            n,
+            known: mean(&|one| solves(one.curve.first())),
+            solved: mean(&|one| solves(one.curve.last())),
+            held: mean(&|one| one.curve.last().map_or(0.0, |[_, held]| *held)),
             samples: mean(&|one| {
                 let budget = one.curve.last().map_or(0.0, |[at, _]| *at);
                 one.solved_after.unwrap_or(budget)
             }),
+            times_prior: None,
             activation: mean(&|one| one.activation),
         }
     };
-    config.starts.iter().map(figures).collect()
+    let figures = config.starts.iter().map(figures);
+    let mut figures: Vec<Figures> = figures.filter(|figures| figures.n > 0).collect();
+    let prior = figures.iter().find(|f| f.start == Start::Prior);
+    if let Some(samples) = prior.map(|f| f.samples).filter(|samples| *samples > 0.0) {
+        figures
+            .iter_mut()
+            .for_each(|f| f.times_prior = Some(f.samples / samples));
+    }
+    figures
 }
 
 /// Mean share by start over all complete finetunings, at each evaluation that all have.
@@ -473,12 +528,25 @@ fn page(config: &Config, study: &Study) -> Result<String, RecipeError> {
         vec![
             f.start.name().replace('_', " "),
             f.n.to_string(),
+            format!("{:.2}", f.known),
             format!("{:.2}", f.solved),
+            format!("{:.2}", f.held),
             format!("{:.0}", f.samples),
+            f.times_prior
+                .map_or(String::new(), |times| format!("{times:.1}")),
             format!("{:.4}", f.activation),
         ]
     });
-    let head = ["start", "runs", "solved", "samples to solve", "activation"];
+    let head = [
+        "start",
+        "runs",
+        "solved at first",
+        "solved",
+        "share",
+        "samples to solve",
+        "times the prior's",
+        "activation",
+    ];
     body += &motor_report::table("By start", &head, rows);
     let rows = study.finetuned.iter().map(|one| {
         let samples = one.solved_after;

@@ -193,12 +193,15 @@ fn workers_and_stops_do_not_change(config: &Config) {
         ..config.clone()
     };
     go(&many, &at("many"), false, None).unwrap();
-    go(config, &at("parts"), false, Some(3)).unwrap();
+    go(config, &at("parts"), false, Some(0)).unwrap();
+    go(config, &at("parts"), true, Some(3)).unwrap();
     let error = go(config, &at("parts"), false, None).unwrap_err();
     assert!(error.to_string().contains("holds a run already"), "{error}");
     // Who goes on may have another number of workers.
     go(&many, &at("parts"), true, None).unwrap();
-    for file in ["policy.safetensors", "metrics.jsonl"] {
+    // One that is done stays as it is.
+    go(config, &at("parts"), true, None).unwrap();
+    for file in ["policy.safetensors", "metrics.jsonl", "report.html"] {
         let read = |name: &str| std::fs::read(at(name).join(file)).unwrap();
         assert!(read("whole") == read("many"), "{file}");
         assert!(read("whole") == read("parts"), "{file}");
@@ -751,13 +754,12 @@ fn a_study_compares_what_learning_starts_from() {
             whole.finetuned
         );
     }
-    let scratch = whole.figures.iter().find(|f| f.start == Start::Scratch);
-    let prior = whole.figures.iter().find(|f| f.start == Start::Prior);
-    assert!(
-        prior.unwrap().samples < scratch.unwrap().samples,
-        "{:?}",
-        whole.figures
-    );
+    let figures = |start| whole.figures.iter().find(|f| f.start == start).unwrap();
+    let (scratch, prior) = (figures(Start::Scratch), figures(Start::Prior));
+    assert!(prior.samples < scratch.samples, "{:?}", whole.figures);
+    assert!(scratch.known < prior.known, "{:?}", whole.figures);
+    let times = scratch.times_prior.unwrap_or(f64::INFINITY);
+    assert!(times > 1.0, "{:?}", whole.figures);
     let page = std::fs::read_to_string(&whole.report).unwrap();
     assert!(page.matches("<svg").count() == 2 && page.contains("on policy student"));
 
@@ -766,8 +768,19 @@ fn a_study_compares_what_learning_starts_from() {
         finetune_steps: 25_600,
         ..config.clone()
     };
+    let settings = folder.path().join("study/config.toml");
+    let before = std::fs::read_to_string(&settings).unwrap();
     let error = study(&longer, "study", true, None).unwrap_err();
     assert!(error.to_string().contains("with other settings"), "{error}");
+    assert_eq!(std::fs::read_to_string(&settings).unwrap(), before);
+    // However its folder is called, it is this study; with other tasks it is not.
+    let again = study(&config, "./study/../study", true, None).unwrap();
+    assert_eq!(again.finetuned, whole.finetuned);
+    let task = folder.path().join("tasks/far.toml");
+    let text = std::fs::read_to_string(&task).unwrap();
+    std::fs::write(&task, format!("{text}\n# another\n")).unwrap();
+    let error = study(&config, "study", true, None).unwrap_err();
+    assert!(error.to_string().contains("have changed since"), "{error}");
     let both = motor_study::Config {
         held_out: vec!["left".to_owned()],
         ..config.clone()
@@ -776,8 +789,19 @@ fn a_study_compares_what_learning_starts_from() {
         held_out: vec!["near".to_owned()],
         ..config
     };
+    let mut apart = both.clone();
+    apart.held_out = vec!["far".to_owned()];
+    apart.single.network.hidden = vec![8];
+    let mut unequal = both.clone();
+    unequal.held_out = vec!["far".to_owned()];
+    unequal.multi.items = 3;
     for (config, message) in [
         (both, "held_out: \"left\" is among the prior's tasks"),
+        (apart, "expected the same hidden, lstm and exploration"),
+        (
+            unequal,
+            "run prior: items: expected a multiple of the 2 tasks",
+        ),
         (unknown, "near.toml"),
     ] {
         let error = study(&config, "other", false, None).unwrap_err();

@@ -57,11 +57,11 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value = "myohand")]
         hand: Hand,
         /// Hands tried in a round.
-        #[arg(long, default_value_t = 1024, value_name = "N")]
-        candidates: usize,
-        /// Rounds: the first from everywhere, the others around the best.
-        #[arg(long, default_value_t = 8, value_name = "N")]
-        rounds: usize,
+        #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536), value_name = "N")]
+        candidates: u32,
+        /// Rounds: the first from everywhere, three times over, the others around the best.
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+        rounds: u32,
         /// Grasps of this file stay where their score is better.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -112,8 +112,8 @@ pub(crate) fn run(command: Command, seed: u64) -> Result<Done, CommandError> {
         } => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
             let how = Search {
-                rounds,
-                candidates,
+                rounds: rounds as usize,
+                candidates: candidates as usize,
                 threads,
                 seed,
             };
@@ -223,7 +223,7 @@ fn show(
 /// What is seen of a hand that carries the object along, closed as soon as it moves.
 fn seen(exemplar: &Exemplar, grasp: &Grasp, frame: usize) -> Observation {
     let list = |numbers: &[f64]| Value::Array(numbers.iter().map(|x| *x as f32).collect());
-    let arm = exemplar.arm(frame);
+    let arm = exemplar.arms()[frame];
     let moves = arm.iter().any(|x| x.abs() > 1e-4);
     let joints = if moves { &grasp.closed } else { &grasp.open };
     let (pos, quat) = &exemplar.frames[frame];
@@ -248,7 +248,8 @@ fn search(objects: &[String], hand: Hand, how: &Search, out: &Path) -> Result<Do
         Ok(text) => {
             grasp::read(&text).map_err(|error| input(format!("{}: {error}", out.display())))?
         }
-        Err(_) => Vec::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(input(format!("{}: {error}", out.display()))),
     };
     let body = hand.choice().body().map_err(failed)?;
     let (started, total) = (Instant::now(), found.len());
@@ -265,7 +266,9 @@ fn search(objects: &[String], hand: Hand, how: &Search, out: &Path) -> Result<Do
         }
         let order = |g: &Grasp| props().iter().position(|p| p.object.name == g.object);
         kept.sort_by_key(order);
-        fs::write(out, grasp::write(&kept))
+        let whole = out.with_extension("part");
+        fs::write(&whole, grasp::write(&kept))
+            .and_then(|()| fs::rename(&whole, out))
             .map_err(|error| failed(format!("{}: {error}", out.display())))?;
     }
     let slips: Vec<_> = kept

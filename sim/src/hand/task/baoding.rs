@@ -15,8 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PALM_UP, STRAIGHT, Task, Verdict, at_rest, effort, empty_scene, norm, require, resting,
-    whether, within,
+    PALM_UP, STRAIGHT, TICK_SECONDS, Task, Verdict, at_rest, effort, empty_scene, norm, require,
+    resting, whether, within,
 };
 use crate::hand::{Body, HandError, Seen, Setting};
 
@@ -25,7 +25,7 @@ const MIDDLE: [f32; 3] = [-0.2415, -0.5315, 1.447];
 /// Where on the ellipse the first ball starts, in radians; the second is opposite.
 const START: f32 = std::f32::consts::FRAC_PI_4;
 /// Seconds of an action.
-const SECONDS: f32 = 0.02;
+const SECONDS: f32 = TICK_SECONDS as f32;
 /// Actions from now at which the targets are told.
 const AHEAD: [u32; 2] = [0, 10];
 
@@ -176,6 +176,10 @@ impl Task for Baoding {
         }
         target[6 * AHEAD.len()..].copy_from_slice(&[axes[0], axes[1], speed]);
         self.follow(0, target);
+    }
+
+    fn keeps_time(&self) -> bool {
+        true
     }
 
     fn follow(&self, step: u32, target: &mut [f32]) {

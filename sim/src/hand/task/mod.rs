@@ -101,6 +101,11 @@ pub trait Task: Debug + Send + Sync {
         None
     }
 
+    /// Whether its target moves by a clock whose tick is an action of [`TICK_SECONDS`].
+    fn keeps_time(&self) -> bool {
+        false
+    }
+
     /// What the target is after so many actions, where it moves: a function of what was drawn and of the time alone.
     fn follow(&self, _step: u32, _target: &mut [f32]) {}
 
@@ -148,6 +153,9 @@ pub trait Task: Debug + Send + Sync {
         }
     }
 }
+
+/// Seconds of an action of tasks whose targets move by a clock.
+pub const TICK_SECONDS: f64 = 0.02;
 
 /// Where a camera stands and looks, in meters in the world, how much it sees from top to bottom, in radians, and how high what
 /// lies around would lie, in meters.
@@ -246,6 +254,9 @@ impl Task for Box<dyn Task> {
         start: &mut WorldState,
     ) -> Option<u32> {
         (**self).along(setting, rng, start)
+    }
+    fn keeps_time(&self) -> bool {
+        (**self).keeps_time()
     }
     fn follow(&self, step: u32, target: &mut [f32]) {
         (**self).follow(step, target);

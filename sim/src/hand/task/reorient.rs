@@ -106,6 +106,16 @@ const EIGHT: [[[f64; 3]; 2]; 4] = [
 ];
 
 impl Held {
+    /// Its number in a set, and how many that has, in words too.
+    fn number(self) -> Option<(u16, u16, &'static str)> {
+        match self {
+            Self::Cube | Self::Die | Self::Pen => None,
+            Self::Eight(number) => Some((number, 8, "0 to 7")),
+            Self::Hundred(number) => Some((number, 100, "0 to 99")),
+            Self::Within(number) | Self::Beyond(number) => Some((number, 1000, "0 to 999")),
+        }
+    }
+
     /// Its kind and size as a shape's, and its mass in kilograms.
     fn shape(self) -> (ShapeKind, [f64; 3], f64) {
         let watery = |(kind, size)| (kind, size, 1000.0 * Primitive::new(kind, size).volume());
@@ -218,6 +228,15 @@ impl Task for Reorient {
 
     fn scene(&self, body: &Body) -> Result<Scene, HandError> {
         require(self.name(), body, PALM_UP)?;
+        if let Some((number, count, expected)) = self.object.number()
+            && number >= count
+        {
+            return Err(HandError::Config {
+                field: "task.reorient.object",
+                value: number.to_string(),
+                expected,
+            });
+        }
         let (kind, size, mass) = self.object.shape();
         let object = Object::solid("object", mass, Primitive::new(kind, size));
         Ok(Scene {

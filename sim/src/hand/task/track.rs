@@ -18,15 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Quat, Task, Verdict, View, effort, norm, turn_between, whether};
 use crate::hand::exemplar::{
-    self, Exemplar, FRAME_SECONDS, Pose, arm_between, carried, relative, then, unturned,
+    self, Exemplar, FRAME_SECONDS, Pose, arm_between, carried, nearest, relative, then, unturned,
 };
 use crate::hand::grasp::{self, Grasp};
 use crate::hand::{Body, HandError, Seen, Setting};
 
 /// Frames from now at which the target is told.
 const AHEAD: [usize; 3] = [0, 5, 15];
-/// Frames by which the arm lags behind what it is told.
-const LAG: usize = 3;
 
 /// An object carried along an exemplar by a hand on an arm. Six joints carry the hand: three slides and three hinges through
 /// where the object stands at first; they are held at the places that their controls name. Target: where the object shall be
@@ -65,7 +63,8 @@ pub enum Arm {
     /// It carries the hand along the exemplar; actions lead it away from there, by up to 10 cm and half a radian.
     #[default]
     Follows,
-    /// Nothing: actions name where it shall be, by up to 55 cm and 2.7 radians from where it starts.
+    /// Nothing: actions name where it shall be, by as far as the exemplar goes along and around each axis, and 10 cm and half a
+    /// radian more, to both sides of where it starts.
     Free,
 }
 
@@ -121,7 +120,9 @@ pub struct Tracking {
     /// What is told of the exemplar in each frame (frames × 7).
     poses: Vec<[f32; 7]>,
     /// Where the arm is in each frame while it follows.
-    arms: Vec<[f32; 6]>,
+    arms: Vec<[f64; 6]>,
+    /// What it is told from each frame to the next, to be there.
+    leads: Vec<[f32; 6]>,
     sag: f32,
 }
 
@@ -134,7 +135,7 @@ impl Tracking {
         let exemplar = match &track.reference {
             None => Exemplar::named(&track.exemplar)?,
             Some(path) => {
-                let name = track.object.as_deref().unwrap_or_default();
+                let name = track.object.as_deref().ok_or(HandError::Object)?;
                 let prop = exemplar::object(name)?;
                 Exemplar::from_file(&beside.join(path), prop)?
             }
@@ -153,11 +154,13 @@ impl Tracking {
             let [a, b, c, d] = quat.map(|q| sign * q);
             [x, y, z, a, b, c, d].map(|x| x as f32)
         };
-        let arms = (0..exemplar.frames.len()).map(|frame| exemplar.arm(frame).map(|x| x as f32));
+        let scene = grasp::scene(body, exemplar.prop, &grasp.hand, &grasp::ARM)?;
+        let (arms, sag) = (exemplar.arms(), grasp::sag(&scene.model));
         Ok(Self {
             poses: exemplar.frames.iter().map(pose).collect(),
-            arms: arms.collect(),
-            sag: grasp::sag(&body.model) as f32,
+            leads: leads(&arms, sag / -scene.model.gravity[2]),
+            arms,
+            sag: sag as f32,
             track,
             exemplar,
             grasp,
@@ -182,9 +185,30 @@ impl Tracking {
         let off = relative(&pivot, &self.grasp.held);
         // arm after off = wanted, so that arm = wanted after the opposite of off.
         let back = relative(&off, &unturned([0.0; 3]));
-        let arm = arm_between(&pivot, &then(wanted, &back));
+        let arm = nearest(arm_between(&pivot, &then(wanted, &back)), &self.arms[frame]);
         (arm, then(&carried(arm, &pivot), &off))
     }
+}
+
+/// What an arm is told from each frame to the next so that it goes along: its springs and dampers (`grasp::ARM`) the other way
+/// round. They pull its slides with stiffness × (told - place) - damping × velocity = mass × acceleration; `mass_to_stiffness` in
+/// s². What its hinges turn is too light to count.
+fn leads(arms: &[[f64; 6]], mass_to_stiffness: f64) -> Vec<[f32; 6]> {
+    let at = |frame: usize| &arms[frame.min(arms.len() - 1)];
+    let lead = |frame: usize| {
+        let [before, from, to, after] =
+            [frame.saturating_sub(1), frame, frame + 1, frame + 2].map(at);
+        let told = |i: usize| {
+            let lag = grasp::ARM.damping[i / 3] / grasp::ARM.stiffness[i / 3];
+            let velocity = (to[i] - from[i]) / FRAME_SECONDS;
+            let acceleration =
+                (after[i] - to[i] - from[i] + before[i]) / (2.0 * FRAME_SECONDS.powi(2));
+            let inertia = if i < 3 { mass_to_stiffness } else { 0.0 };
+            0.5 * (from[i] + to[i]) + lag * velocity + inertia * acceleration
+        };
+        [0, 1, 2, 3, 4, 5].map(|i| told(i) as f32)
+    };
+    (0..arms.len()).map(lead).collect()
 }
 
 impl Task for Tracking {
@@ -274,6 +298,10 @@ impl Task for Tracking {
         Some(frame as u32)
     }
 
+    fn keeps_time(&self) -> bool {
+        true
+    }
+
     fn follow(&self, step: u32, target: &mut [f32]) {
         for (ahead, pose) in AHEAD.iter().zip(target.chunks_exact_mut(7)) {
             pose.copy_from_slice(&self.poses[self.frame(step as usize + ahead)]);
@@ -283,8 +311,7 @@ impl Task for Tracking {
     fn lead(&self, step: u32, controls: &mut [f32]) {
         let first = controls.len() - 6;
         if self.track.arm == Arm::Follows {
-            let frame = self.frame(step as usize + 1 + LAG);
-            controls[first..].copy_from_slice(&self.arms[frame]);
+            controls[first..].copy_from_slice(&self.leads[self.frame(step as usize)]);
         }
         controls[first + 2] += self.sag;
     }
@@ -300,11 +327,13 @@ impl Task for Tracking {
         let joint = ::hand::scene::DrivenRoot::JOINTS
             .iter()
             .position(|j| *j == actuator)?;
-        Some(match (self.track.arm, joint) {
-            (Arm::Follows, 0..3) => 0.1,
-            (Arm::Follows, _) => 0.5,
-            (Arm::Free, 0..3) => exemplar::REACH[0] as f32,
-            (Arm::Free, _) => exemplar::REACH[1] as f32,
+        let beside = if joint < 3 { 0.1 } else { 0.5 };
+        Some(match self.track.arm {
+            Arm::Follows => beside,
+            Arm::Free => {
+                let goes = self.arms.iter().map(|arm| arm[joint].abs());
+                goes.fold(0.0, f64::max) as f32 + beside
+            }
         })
     }
 
@@ -360,7 +389,7 @@ impl Task for Tracking {
         View {
             from: [0.75, -0.95, 0.65],
             to: [0.0, 0.0, 0.15],
-            fovy: 0.7,
+            fovy: 0.5,
             ground: 0.0,
         }
     }
