@@ -600,7 +600,7 @@ fn a_student_does_what_its_teacher_does() {
     for (config, message) in [
         (
             two,
-            "teachers: expected one for each of the 1 scenarios, found 2",
+            "teachers: expected one for each of the 1 tasks, found 2",
         ),
         (other, "policy.0.weight"),
     ] {
@@ -791,7 +791,7 @@ fn a_study_compares_what_learning_starts_from() {
     };
     let mut apart = both.clone();
     apart.held_out = vec!["far".to_owned()];
-    apart.single.network.hidden = vec![8];
+    apart.single.network.hidden = vec![5];
     let mut unequal = both.clone();
     unequal.held_out = vec!["far".to_owned()];
     unequal.multi.items = 3;
