@@ -385,11 +385,24 @@ impl Task for Tracking {
         seen.target.first_chunk::<3>().copied()
     }
 
+    /// All of the object's way, with room for a hand.
     fn view(&self) -> View {
+        let places = self.poses.iter().map(|pose| [pose[0], pose[1], pose[2]]);
+        let [low, high] = places.fold([[f32::MAX; 3], [f32::MIN; 3]], |[low, high], place| {
+            let of = |pick: fn(f32, f32) -> f32, bound: [f32; 3]| {
+                [0, 1, 2].map(|i| pick(bound[i], place[i]))
+            };
+            [of(f32::min, low), of(f32::max, high)]
+        });
+        let radius = 0.5 * norm(&[0, 1, 2].map(|i| high[i] - low[i])) + 0.16;
+        let fovy: f32 = 0.5;
+        let away = radius / libm::tanf(0.5 * fovy);
+        let to = [0, 1, 2].map(|i| 0.5 * (low[i] + high[i]));
+        let aside = [0.57, -0.73, 0.38];
         View {
-            from: [0.75, -0.95, 0.65],
-            to: [0.0, 0.0, 0.15],
-            fovy: 0.5,
+            from: [0, 1, 2].map(|i| to[i] + away * aside[i]),
+            to,
+            fovy,
             ground: 0.0,
         }
     }
