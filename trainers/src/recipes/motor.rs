@@ -299,7 +299,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
             judged = Some((learner.state.step, found));
         }
         let reward = line.get("reward").and_then(Value::as_f64);
-        let reward = reward.map_or_else(String::new, |reward| format!("reward {reward:.1}"));
+        let reward = reward.map_or_else(String::new, |reward| format!("reward {reward:.1}, "));
         metrics.write(&Value::Object(line))?;
         let done = (learner.state.step - begun) * rows as u64;
         let rate = done as f64 / seconds.max(1e-9);
@@ -310,12 +310,12 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
             let mean =
                 |list: &[Estimate]| values(list).iter().sum::<f64>() / list.len().max(1) as f64;
             let [success, solved] = [&found.success, &found.solved].map(|list| mean(list));
-            format!(", success {success:.2}, solved {solved:.2}")
+            format!("success {success:.2}, solved {solved:.2}, ")
         });
         let left = ((last - learner.state.step) * rows as u64) as f64 / rate.max(1e-9);
         progress.tell(
             learner.state.step,
-            format!("{reward}{held}, {rate:.0} env steps/s"),
+            format!("{reward}{held}{rate:.0} env steps/s"),
             &format!(", {left:.0} s left"),
         );
         for mishap in workers.mishaps.drain(..) {
@@ -824,12 +824,12 @@ fn evaluate(
         let solved = own.iter().filter(|episode| episode.solved()).count();
         judged.solved.push(share(solved, own.len()));
         let mean = |of: &dyn Fn(&EpisodeResult) -> f64| own.iter().map(|e| of(e)).sum::<f64>() / n;
-        // Episodes that are all alike have the share that each has, to the last bit: thresholds are held against it.
-        let alike = own.windows(2).all(|pair| pair[0].held() == pair[1].held());
-        judged.held.push(match own.first() {
-            Some(one) if alike => one.held(),
-            _ => mean(&|e| e.held()),
-        });
+        // Counts are exact: where all episodes are alike, their share is that of each, and thresholds are held against it.
+        let count = |of: &dyn Fn(&EpisodeResult) -> u32| -> u64 {
+            own.iter().map(|e| u64::from(of(e))).sum()
+        };
+        let [held, most] = [count(&|e| e.succeeded), count(&|e| e.most)];
+        judged.held.push(held as f64 / most.max(1) as f64);
         judged.reward.push(mean(&|e| e.reward));
         let of_step = |e: &EpisodeResult| e.activation / f64::from(e.steps.max(1));
         judged.activation.push(mean(&of_step));

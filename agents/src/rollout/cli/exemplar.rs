@@ -9,7 +9,7 @@ use episode::{Observation, Value};
 use serde_json::json;
 use sim::camera::{Pictures, Renderer, Scene};
 use sim::hand::HandScenario;
-use sim::hand::exemplar::{self, Exemplar, FRAME_SECONDS};
+use sim::hand::exemplar::{self, Exemplar, FRAME_SECONDS, Pose};
 use sim::hand::grasp::{self, Grasp, Search};
 use sim::hand::objects::props;
 use sim::hand::scenario::BodyChoice;
@@ -185,6 +185,7 @@ fn show(
             return Err(failed(format!("the hand has no grasp of \"{object}\"")));
         };
         let camera = usual_camera(&**env.task(), size);
+        let arms = exemplar.arms();
         let mut strip = vec![0; size * size * pictures * 3];
         let (mut renderer, mut scene, mut world) = (Renderer::new(), Scene::default(), Vec::new());
         for i in 0..pictures {
@@ -194,8 +195,10 @@ fn show(
             } else {
                 i * last / (pictures - 1)
             };
-            env.layout()
-                .list(&seen(&exemplar, grasp, frame), &mut world);
+            env.layout().list(
+                &seen(&exemplar.frames[frame], &arms[frame], grasp),
+                &mut world,
+            );
             sight.draw(
                 &env.layout().seen(&world),
                 Context::Latent,
@@ -220,17 +223,15 @@ fn show(
     Ok(Done::new(text, json!({"strips": all, "out": out})))
 }
 
-/// What is seen of a hand that carries the object along, closed as soon as it moves.
-fn seen(exemplar: &Exemplar, grasp: &Grasp, frame: usize) -> Observation {
+/// What is seen of a hand on an arm that carries the object along, closed as soon as it moves.
+fn seen((pos, quat): &Pose, arm: &[f64; 6], grasp: &Grasp) -> Observation {
     let list = |numbers: &[f64]| Value::Array(numbers.iter().map(|x| *x as f32).collect());
-    let arm = exemplar.arms()[frame];
     let moves = arm.iter().any(|x| x.abs() > 1e-4);
     let joints = if moves { &grasp.closed } else { &grasp.open };
-    let (pos, quat) = &exemplar.frames[frame];
     let pose: Vec<f64> = pos.iter().chain(quat).copied().collect();
     Observation::new()
         .with("joint_angles", list(joints))
-        .with("hinge_angles", list(&arm))
+        .with("hinge_angles", list(arm))
         .with("object_pose", list(&pose))
 }
 
