@@ -9,7 +9,7 @@ use hand::kernel::Pose;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use sim::env::VectorEnv as _;
-use sim::hand::{HandEnv, HandError, Layout, Seen, Setting};
+use sim::hand::{HandEnv, HandError, Layout, Seen, Setting, Telling};
 use sim::random::episode_rng;
 
 use crate::policy::{Briefing, Policy};
@@ -195,11 +195,14 @@ impl HandPolicy for RandomHand {
     }
 }
 
-/// The scripted baseline of a task, for actions that are excitations; where the task knows an action to begin with, that one.
+/// The scripted baseline of a task; where the task knows an action to begin with, that one.
 #[derive(Clone, Debug)]
 pub struct ScriptedHand {
     setting: Setting,
     script: Script,
+    telling: Telling,
+    /// What muscles and motors are told (n_actions).
+    controls: Vec<f32>,
     /// What the task begins with.
     first: Option<Vec<f32>>,
     lanes: Vec<Option<Lane>>,
@@ -235,6 +238,8 @@ impl ScriptedHand {
         Some(Self {
             first: env.first_action(),
             setting: env.setting().clone(),
+            telling: env.telling(),
+            controls: vec![0.0; env.n_actions()],
             script,
             lanes: Vec::new(),
         })
@@ -267,7 +272,8 @@ impl HandPolicy for ScriptedHand {
         }
         (self.script)(&self.setting, seen, lane);
         lane.steps += 1;
-        pull(&self.setting, seen, lane, action);
+        pull(&self.setting, seen, lane, &mut self.controls);
+        self.telling.action(&self.controls, action);
     }
 }
 
@@ -276,7 +282,7 @@ impl HandPolicy for ScriptedHand {
 /// A joint's stiffness is its damping by 0.15 s: it then arrives in about that time, whatever its size. Stiffer joints swing,
 /// because muscles follow late. The torques that this asks for, less what passive muscles do anyway, are shared among muscles
 /// by least squares with activations in [0, 1]. Steps are taken to be the usual 20 ms.
-fn pull(setting: &Setting, seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32]) {
+fn pull(setting: &Setting, seen: &Seen<'_>, lane: &mut Lane, controls: &mut [f32]) {
     const ARRIVAL_SECS: f64 = 0.15;
     const MEMORY: f64 = 0.5;
     const STEP_SECS: f64 = 0.02;
@@ -292,7 +298,7 @@ fn pull(setting: &Setting, seen: &Seen<'_>, lane: &mut Lane, action: &mut [f32])
     if n_muscles > 0 {
         share(setting, seen, lane, &torques);
     }
-    let (muscles, motors) = action.split_at_mut(n_muscles);
+    let (muscles, motors) = controls.split_at_mut(n_muscles);
     for (x, activation) in muscles.iter_mut().zip(&lane.activations) {
         *x = *activation as f32;
     }

@@ -25,6 +25,8 @@ pub struct NetworkError {
 pub struct Network {
     /// Of the file.
     digest: String,
+    /// Lowest and highest of each number of the actions that it was learnt for.
+    bounds: Vec<[f32; 2]>,
     mean: Vec<f32>,
     /// One by the deviation.
     scale: Vec<f32>,
@@ -62,6 +64,7 @@ struct Layer {
 struct Shape {
     observation: usize,
     action: usize,
+    bounds: Vec<[f32; 2]>,
     hidden: Vec<usize>,
     #[serde(default)]
     lstm: usize,
@@ -91,6 +94,13 @@ impl Network {
         })?;
         let shape: Shape = serde_json::from_str(text)
             .map_err(|error| wrong(format!("metadata \"actor_critic\": {error}")))?;
+        if shape.bounds.len() != shape.action {
+            return Err(wrong(format!(
+                "metadata \"actor_critic\": expected the bounds of {} numbers of an action, found {}",
+                shape.action,
+                shape.bounds.len()
+            )));
+        }
         let bytes_of = |name: &str, dtype: Dtype, expected: &[usize]| {
             let view = file
                 .tensor(name)
@@ -140,6 +150,7 @@ impl Network {
         };
         let mean = doubles("observation.mean", shape.observation)?;
         Ok(Self {
+            bounds: shape.bounds,
             digest: blake3::hash(&bytes).to_hex().to_string(),
             mean: mean.into_iter().map(|x| x as f32).collect(),
             scale: squares.into_iter().map(scale).collect(),
@@ -246,7 +257,7 @@ impl LearnedHand {
     /// In the worlds of an environment.
     ///
     /// # Errors
-    /// In words, when the network is for observations or actions of other sizes.
+    /// In words, when the network is for observations or actions of other sizes, or for actions of other ranges.
     pub fn new(network: &Network, env: &HandEnv) -> Result<Self, String> {
         let [observation, action] = network.sizes();
         let (seen, done) = (env.n_observations(), env.n_actions());
@@ -256,9 +267,17 @@ impl LearnedHand {
                 env.task().name()
             ));
         }
+        let bounds = env.action_bounds();
+        let differ = network.bounds.iter().zip(&bounds).find(|(a, b)| a != b);
+        if let Some((given, wanted)) = differ {
+            return Err(format!(
+                "the policy's actions are in {given:?}, and {} wants {wanted:?} (`actions` in its scenario)",
+                env.task().name()
+            ));
+        }
         Ok(Self {
             network: network.clone(),
-            bounds: env.action_bounds(),
+            bounds,
             seen: Vec::new(),
             memories: vec![Memory::default(); env.n_worlds()],
             hidden: [Vec::new(), Vec::new()],

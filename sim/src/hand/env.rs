@@ -120,10 +120,12 @@ pub struct HandEnv {
 }
 
 /// A world's episode.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Lane {
     start: Option<Start>,
     steps: u32,
+    /// Actions after which what is wanted held.
+    held: u32,
     running: bool,
     /// Whether it takes part in the step being made.
     acts: bool,
@@ -146,6 +148,20 @@ enum Range {
     LogisticExcitation { shift: f32 },
     Control { low: f32, high: f32 },
     SpreadControl { low: f32, high: f32, shift: f32 },
+}
+
+/// What actuators are told, as numbers of an action: the way back from [`HandEnv::step_flat`].
+#[derive(Clone, Debug)]
+pub struct Telling(Vec<Drive>);
+
+impl Telling {
+    /// Writes the action (n_actions) that tells actuators `controls` (muscles, then motors, in the order of the model), as near as
+    /// its numbers' ranges go.
+    pub fn action(&self, controls: &[f32], action: &mut [f32]) {
+        for (drive, control) in self.0.iter().zip(controls) {
+            action[drive.number] = drive.range.number(*control);
+        }
+    }
 }
 
 /// All that one world's future depends on, to go on from later: in any world of an environment made the same way.
@@ -231,15 +247,7 @@ impl HandEnv {
             frame_skip: config.frame_skip,
             max_steps,
             threads: config.threads.max(1),
-            lanes: vec![
-                Lane {
-                    start: None,
-                    steps: 0,
-                    running: false,
-                    acts: false
-                };
-                n
-            ],
+            lanes: vec![Lane::default(); n],
             scratch: vec![0.0; branches.iter().max().map_or(0, |b| b + 1)],
             branches,
             observations: vec![0.0; n * layout.size()],
@@ -299,6 +307,11 @@ impl HandEnv {
             }
             action
         })
+    }
+
+    /// How actuators are told what they shall do.
+    pub fn telling(&self) -> Telling {
+        Telling(self.drives.clone())
     }
 
     /// Numbers in one world's observation.
@@ -400,6 +413,7 @@ impl HandEnv {
         self.lanes[lane] = Lane {
             start: Some(start),
             steps: passed,
+            held: 0,
             running: true,
             acts: false,
         };
@@ -621,6 +635,7 @@ impl HandEnv {
         let l = &mut self.lanes[lane];
         let terminated = verdict.terminated || diverged;
         let truncated = !terminated && l.steps >= self.max_steps;
+        l.held += u32::from(verdict.success && !diverged);
         l.running = !terminated && !truncated;
         self.set_outcome(
             lane,
@@ -648,12 +663,14 @@ impl HandEnv {
             let text = format!("seed {seed}, episode {index}, step {step}");
             info.insert("diverged".to_owned(), Value::Text(text));
         }
+        let held = f64::from(self.lanes[lane].held) / f64::from(self.max_steps);
+        let solves = self.task.solved().map(|share| held >= share);
         Outcome {
             observation: self.layout.observation(&self.observations[lane * n..][..n]),
             reward_terms: terms.map(term).collect(),
             terminated: self.terminated[lane],
             truncated: self.truncated[lane],
-            success: self.succeeded[lane],
+            success: solves.unwrap_or(self.succeeded[lane]),
             refusal,
             info,
         }
@@ -706,12 +723,7 @@ impl VectorEnv for HandEnv {
             "world {lane} of {}",
             self.lanes.len()
         );
-        self.lanes[lane] = Lane {
-            start: None,
-            steps: 0,
-            running: false,
-            acts: false,
-        };
+        self.lanes[lane] = Lane::default();
         if let Wish::Goal { .. } = start.wish {
             return Err(EnvError::OwnGoal {
                 scenario: self.task.name().to_owned(),
@@ -839,6 +851,22 @@ impl Range {
             Self::Excitation | Self::Control { .. } => control.clamp(low, high),
             Self::LogisticExcitation { .. } | Self::SpreadControl { .. } => 0.0,
         }
+    }
+
+    /// The number with which the actuator is told something, or the nearest in its range: `control` the other way round.
+    fn number(self, control: f32) -> f32 {
+        let [low, high] = self.bounds();
+        let x = match self {
+            Self::Excitation | Self::Control { .. } => control,
+            Self::LogisticExcitation { shift } => {
+                let control = control.clamp(1e-6, 1.0 - 1e-6);
+                0.5 - (libm::logf(1.0 / control - 1.0) + shift) / 5.0
+            }
+            Self::SpreadControl { low, high, shift } => {
+                2.0 * (control - low) / (high - low) - 1.0 - shift
+            }
+        };
+        x.clamp(low, high)
     }
 
     /// What the number may be.

@@ -255,12 +255,18 @@ impl Exemplar {
         Ok(exemplar)
     }
 
-    /// Whether every frame is a pose that an arm reaches.
+    /// Whether every frame is a pose over the table that an arm reaches.
     ///
     /// # Errors
     /// Names the first that is not.
     pub fn check(&self) -> Result<(), ExemplarError> {
         self.check_frames()?;
+        let heights = self.frames.iter().map(|(pos, _)| pos[2]);
+        if let Some((frame, z)) = heights.enumerate().find(|(_, z)| *z < 0.0) {
+            let (name, below) = (self.name.clone(), -z);
+            let what = format!("frame {frame} has the object {below:.3} m under the table");
+            return Err(ExemplarError::Frame { name, what });
+        }
         for (frame, arm) in self.arms().into_iter().enumerate() {
             let limits = [0, 0, 0, 1, 1, 1].map(|kind| REACH[kind]);
             let parts = ["x", "y", "z", "roll", "pitch", "yaw"];
@@ -364,6 +370,9 @@ fn reference(path: &Path) -> Result<(Vec<Pose>, f64), ExemplarError> {
         let numbers = if kind.contains("f4") {
             let numbers = array.into_vec::<f32>().map_err(named)?;
             numbers.into_iter().map(f64::from).collect()
+        } else if kind.contains("i4") {
+            let numbers = array.into_vec::<i32>().map_err(named)?;
+            numbers.into_iter().map(f64::from).collect()
         } else if kind.contains("i8") {
             let numbers = array.into_vec::<i64>().map_err(named)?;
             numbers.into_iter().map(|x| x as f64).collect()
@@ -384,10 +393,15 @@ fn reference(path: &Path) -> Result<(Vec<Pose>, f64), ExemplarError> {
         let object = rows("object", object, 7)?;
         let (_, time) =
             list("time")?.ok_or_else(|| wrong("expected a list \"time\"".to_owned()))?;
-        let seconds = match time[..] {
-            [first, second, ..] if second > first && second.is_finite() => second - first,
-            _ => return Err(wrong("time: expected at least two that rise".to_owned())),
+        let wrong_time = || wrong("time: expected at least two that rise evenly".to_owned());
+        let (Some(first), Some(last)) = (time.first(), time.last()) else {
+            return Err(wrong_time());
         };
+        let seconds = (last - first) / (time.len() as f64 - 1.0);
+        let even = |pair: &[f64]| (pair[1] - pair[0] - seconds).abs() <= 0.1 * seconds;
+        if !(seconds > 0.0 && seconds.is_finite() && time.windows(2).all(even)) {
+            return Err(wrong_time());
+        }
         if 7 * time.len() != object.len() {
             return Err(wrong(format!(
                 "time: expected one for each of {} frames, found {}",
@@ -398,10 +412,17 @@ fn reference(path: &Path) -> Result<(Vec<Pose>, f64), ExemplarError> {
         let poses = object.chunks_exact(7).map(|x| pose(&x[..3], &x[3..]));
         return Ok((poses.collect(), seconds));
     }
-    let (Some(places), Some(turns)) = (list("object_translation")?, list("object_orientation")?)
-    else {
-        let expected = "expected \"object\" (MyoDM), or \"object_translation\" and \"object_orientation\" (TCDM)";
-        return Err(wrong(expected.to_owned()));
+    let [places, turns] =
+        ["object_translation", "object_orientation"].map(|name| (name, list(name)));
+    let (places, turns) = match ((places.0, places.1?), (turns.0, turns.1?)) {
+        ((_, Some(places)), (_, Some(turns))) => (places, turns),
+        ((_, None), (_, None)) => {
+            let expected = "expected \"object\" (MyoDM), or \"object_translation\" and \"object_orientation\" (TCDM), found neither";
+            return Err(wrong(expected.to_owned()));
+        }
+        ((name, None), _) | (_, (name, None)) => {
+            return Err(wrong(format!("expected a list \"{name}\", found none")));
+        }
     };
     let places = rows("object_translation", places, 3)?;
     let turns = rows("object_orientation", turns, 4)?;
@@ -413,12 +434,16 @@ fn reference(path: &Path) -> Result<(Vec<Pose>, f64), ExemplarError> {
         )));
     }
     // A frame is so many steps of its simulation.
-    let steps = match list("DATA_SUBSTEPS")? {
-        Some((_, numbers)) => numbers.first().copied().unwrap_or(0.0),
-        None => 0.0,
+    let found = list("DATA_SUBSTEPS")?.and_then(|(_, numbers)| numbers.first().copied());
+    let Some(steps) = found else {
+        return Err(wrong(
+            "expected a number \"DATA_SUBSTEPS\", found none".to_owned(),
+        ));
     };
-    if steps < 1.0 {
-        return Err(wrong("DATA_SUBSTEPS: expected at least 1".to_owned()));
+    if !(steps >= 1.0 && steps.is_finite()) {
+        return Err(wrong(format!(
+            "DATA_SUBSTEPS: expected at least 1, found {steps}"
+        )));
     }
     let poses = places.chunks_exact(3).zip(turns.chunks_exact(4));
     Ok((poses.map(|(p, q)| pose(p, q)).collect(), steps * TCDM_STEP))
@@ -691,6 +716,24 @@ mod tests {
         let slow = ("time", &[2u64] as &[u64], vec![0.0, 1e12]);
         let found = error("slow", &[("object", &[2, 7], two(0.0, 0.1)), slow]);
         assert!(found.contains("at most 30000 frames"), "{found}");
+        let uneven = ("time", &[3u64] as &[u64], vec![0.0, 0.02, 5.0]);
+        let three = [two(0.0, 0.1), pose(0.1).to_vec()].concat();
+        let found = error("uneven", &[("object", &[3, 7], three), uneven]);
+        assert!(found.contains("at least two that rise evenly"), "{found}");
+        let mut low = two(0.0, 0.0);
+        low[9] = -0.8;
+        let found = error("low", &[("object", &[2, 7], low), time()]);
+        assert!(found.contains("m under the table"), "{found}");
+        let turns = (
+            "object_orientation",
+            &[1u64, 4] as &[u64],
+            vec![1.0, 0.0, 0.0, 0.0],
+        );
+        let found = error("half", &[turns]);
+        assert!(
+            found.contains("a list \"object_translation\", found none"),
+            "{found}"
+        );
         let found = error("late", &[("object", &[2, 7], two(0.0, 0.1))]);
         assert!(found.contains("expected a list \"time\""), "{found}");
         let found = error("none", &[("robot", &[1], vec![0.0])]);

@@ -3,7 +3,8 @@
 //!
 //! PGDM (Dasari et al. 2023, arXiv:2209.11221) and MyoDex start episodes from one pre-grasp for each task, taken from
 //! recordings of people. Here it is searched for: hands come from sampled sides, close with sampled strengths, lift and are
-//! shaken; what slips least while thumb and fingers both press is kept, together with how much it slipped.
+//! shaken. Of those that touch nothing before they close, press with thumb and fingers and lift the object, that which slips and
+//! turns least and also holds when it is pushed about is kept, together with how much it slipped.
 
 use std::sync::LazyLock;
 
@@ -34,10 +35,10 @@ pub(super) const ARM: DrivenRoot = DrivenRoot {
 pub struct Grasp {
     /// Name of the object.
     pub object: String,
-    /// What the search chose it by, the less the better: mean slip in meters, half of how far closing shifted the object, and
-    /// more for what is wrong: 1 for a hand in the way, 0.5 for an object that was not lifted, 0.3 for fingers without thumb.
+    /// What the search chose it by, the less the better: mean slip in meters, half of how far closing and lifting shifted the object
+    /// in the hand, and 5 cm for each radian that closing, lifting and shaking turned it by.
     pub score: f64,
-    /// How far it slipped at most when it was closed, lifted and shaken, in meters.
+    /// How far it slipped in the hand at most while it was shaken, in meters.
     pub slip: f64,
     /// Where the body of the hand's model that hangs on the world is, while the object stands around the origin.
     pub hand: Pose,
@@ -290,6 +291,9 @@ impl Default for Search {
 #[derive(Clone, Debug)]
 struct Candidate {
     numbers: [f64; NUMBERS],
+    /// What is wrong: 1 for a hand in the way, up to 0.5 for an object that is not lifted as far, 0.5 for one that slips far, 0.3
+    /// without thumb or without fingers; 0 for a grasp.
+    faults: f64,
     score: f64,
     slip: f64,
     held: Option<(Vec<f64>, Pose)>,
@@ -301,8 +305,8 @@ const EVERYWHERE: usize = 3;
 const ELITES: usize = 24;
 /// Physics steps of an action.
 const SKIP: usize = 10;
-/// Actions: closing, lifting, being shaken, at rest.
-const PHASES: [usize; 4] = [20, 12, 16, 4];
+/// Actions: closing, lifting, coming to rest (what is held by its rim swings), being shaken, at rest.
+const PHASES: [usize; 5] = [20, 12, 12, 16, 4];
 /// Newtons on all of the hand that count as nothing.
 const CLEAR: f32 = 0.2;
 /// A grasp holds that slips less than this when it is pushed about, in meters.
@@ -337,11 +341,11 @@ fn frame(anatomy: &Anatomy, setting: &Setting, posture: &[f64]) -> ([[f64; 3]; 3
     ([along, across, away], grip)
 }
 
-/// Searches for a grasp of an object, and says how far it slipped.
+/// Searches for a grasp of an object; none where nothing was found that holds it.
 ///
 /// # Errors
 /// When the hand is none that the search knows, or cannot be simulated.
-pub fn search(body: &Body, prop: &'static Prop, how: &Search) -> Result<Grasp, HandError> {
+pub fn search(body: &Body, prop: &'static Prop, how: &Search) -> Result<Option<Grasp>, HandError> {
     let missing = || HandError::Missing {
         task: NAME,
         kind: "anatomy",
@@ -378,6 +382,7 @@ pub fn search(body: &Body, prop: &'static Prop, how: &Search) -> Result<Grasp, H
             };
             Candidate {
                 numbers,
+                faults: f64::INFINITY,
                 score: f64::INFINITY,
                 slip: f64::INFINITY,
                 held: None,
@@ -393,12 +398,12 @@ pub fn search(body: &Body, prop: &'static Prop, how: &Search) -> Result<Grasp, H
             how.threads,
         );
         best.extend(candidates);
-        best.sort_by(|a, b| a.score.total_cmp(&b.score));
+        best.sort_by(|a, b| (a.faults + a.score).total_cmp(&(b.faults + b.score)));
         best.truncate(ELITES);
     }
     // The first of the best that also holds when it is pushed about, or the one that slips least.
     let mut chosen: Option<(f64, Grasp)> = None;
-    for candidate in &best {
+    for candidate in best.iter().filter(|candidate| candidate.faults == 0.0) {
         let grasp = finished(candidate, anatomy, &setting, prop, &root);
         let slips = hold(body, prop, &grasp, 16, how.seed)?;
         let worst = slips.into_iter().fold(0.0, f64::max);
@@ -409,7 +414,7 @@ pub fn search(body: &Body, prop: &'static Prop, how: &Search) -> Result<Grasp, H
             break;
         }
     }
-    Ok(chosen.expect("a round has candidates").1)
+    Ok(chosen.map(|(_, grasp)| grasp))
 }
 
 /// What a candidate came to, as a grasp; what the arm of the search did is part of where the hand is.
@@ -423,6 +428,7 @@ fn finished(
     let (model, n_joints) = (&setting.model, setting.n_joints);
     let Candidate {
         numbers,
+        faults: _,
         score,
         slip,
         held,
@@ -491,7 +497,7 @@ pub fn hold(
     let first = relative(&arm_pose(lifted, pivot), &object);
     let mut slips = vec![0.0f64; n];
     for step in 0..25 {
-        for (world, slip) in slips.iter_mut().enumerate() {
+        for world in 0..n {
             if step % 5 == 0 {
                 let mut arm = lifted;
                 for (i, x) in arm.iter_mut().enumerate() {
@@ -502,17 +508,17 @@ pub fn hold(
                 let hand = grasp.controls.iter().map(|x| *x as f32);
                 tell(&mut batch, world, hand, arm.map(|x| x as f32));
             }
-            if step > 0 {
-                let (arm, object, _) = look(&batch, world, joints, pivot);
-                let off = distance(relative(&arm, &object).0, first.0);
-                *slip = if batch.has_diverged(world) {
-                    f64::INFINITY
-                } else {
-                    slip.max(off)
-                };
-            }
         }
         batch.step(SKIP, 1);
+        for (world, slip) in slips.iter_mut().enumerate() {
+            let (arm, object, _) = look(&batch, world, joints, pivot);
+            let off = distance(relative(&arm, &object).0, first.0);
+            *slip = if batch.has_diverged(world) {
+                f64::INFINITY
+            } else {
+                slip.max(off)
+            };
+        }
     }
     Ok(slips)
 }
@@ -610,7 +616,7 @@ fn approach(anatomy: &Anatomy, setting: &Setting, prop: &Prop, numbers: &[f64; N
     // The hand's axes become the world's, then turned.
     let turn = product(&turn, &hand);
     let pivot = prop.stands.0;
-    let to = [0, 1, 2].map(|i| pivot[i] + 1.4 * prop.half[i] * (numbers[3 + i] - 0.5));
+    let to = [0, 1, 2].map(|i| pivot[i] + 2.0 * prop.half[i] * (numbers[3 + i] - 0.5));
     let moved = apply(&turn, [0, 1, 2].map(|i| grip[i] - pivot[i]));
     ([0, 1, 2].map(|i| to[i] - moved[i]), quat_of(&turn))
 }
@@ -715,17 +721,16 @@ fn attempt(
     let clear: Vec<bool> = worlds()
         .map(|world| trial.touch(world, &all).iter().sum::<f32>() < CLEAR)
         .collect();
-    let [closing, lifting, shaking, resting] = PHASES;
+    let [closing, lifting, settling, shaking, resting] = PHASES;
+    let stood: Vec<Pose> = worlds().map(|world| trial.seen(world)).collect();
     for _ in 0..closing {
         trial.step(true, [0.0; 6], SKIP);
     }
-    let shift = |world| distance(trial.look(world).1.0, prop.stands.0);
-    let shifts: Vec<f64> = worlds().map(shift).collect();
-    let first: Vec<Pose> = worlds().map(|world| trial.seen(world)).collect();
-    for i in 1..=lifting {
-        let lift = LIFT * i as f32 / lifting as f32;
+    for i in 1..=lifting + settling {
+        let lift = LIFT * i.min(lifting) as f32 / lifting as f32;
         trial.step(true, [0.0, 0.0, lift, 0.0, 0.0, 0.0], SKIP);
     }
+    let first: Vec<Pose> = worlds().map(|world| trial.seen(world)).collect();
     let mut slips: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
     for i in 1..=shaking + resting {
         // To and fro twice, aside once.
@@ -741,19 +746,21 @@ fn attempt(
         let touch = trial.touch(world, &tips);
         let opposed = touch[0] > 0.05 && touch[1..].iter().any(|t| *t > 0.05);
         let turned = angle_between(trial.seen(world).1, first[world].1);
-        let lifted = object.0[2] > prop.stands.0[2] + 0.75 * f64::from(LIFT);
+        let lifted = (object.0[2] - prop.stands.0[2]) / (0.75 * f64::from(LIFT));
         let most = slips[world].iter().copied().fold(0.0, f64::max);
         let mean = slips[world].iter().sum::<f64>() / slips[world].len() as f64;
+        let shifted = distance(first[world].0, stood[world].0);
+        let shifted_by = angle_between(first[world].1, stood[world].1);
         let unless = |holds: bool, by: f64| if holds { 0.0 } else { by };
-        candidate.slip = most.max(shifts[world]);
-        candidate.score = mean
-            + 0.5 * shifts[world]
-            + 0.02 * turned
-            + unless(clear[world], 1.0)
+        candidate.faults = unless(clear[world], 1.0)
             + unless(opposed, 0.3)
-            + unless(lifted && most < 0.05, 0.5);
+            + unless(most < 0.05, 0.5)
+            + 0.5 * (1.0 - lifted).clamp(0.0, 1.0);
+        candidate.slip = most;
+        candidate.score = mean + 0.5 * shifted + 0.05 * (turned + shifted_by);
         candidate.held = Some((qpos, object));
         if trial.batch.has_diverged(world) || !candidate.score.is_finite() {
+            candidate.faults = f64::INFINITY;
             (candidate.score, candidate.slip, candidate.held) = (10.0, 10.0, None);
         }
     }

@@ -36,7 +36,7 @@ mod worlds;
 
 pub use ::hand::batch::Width;
 pub use body::{Body, Setting};
-pub use env::{Actions, Config, HandEnv, LaneSnapshot, Solver};
+pub use env::{Actions, Config, HandEnv, LaneSnapshot, Solver, Telling};
 pub use observation::{Layout, Part, Seen};
 pub use scenario::HandScenario;
 
@@ -51,9 +51,11 @@ pub enum HandError {
     /// What an object shall do cannot be done.
     #[error(transparent)]
     Exemplar(#[from] exemplar::ExemplarError),
-    /// A reference file does not say what is carried.
-    #[error("task.track.object: expected the object that the reference is of, found none")]
-    Object,
+    /// What an object shall do is not said, or twice.
+    #[error(
+        "task.track: expected either exemplar, or reference and object, as {{ exemplar = \"cup_drink\" }} or {{ reference = \"my.npz\", object = \"cup\" }}"
+    )]
+    Way,
     /// The solver cannot compute the scene.
     #[error(transparent)]
     Batch(#[from] ::hand::batch::BatchError),

@@ -392,38 +392,90 @@ fn check(hand_task: &HandTask, text: &str) -> Vec<Problem> {
     }
     if let Ok(table) = DeTable::parse(text) {
         for (name, value) in table.get_ref() {
-            not_finite(name.get_ref(), value, text, &mut problems);
+            let rules = if name.get_ref() == "task" { RULES } else { &[] };
+            check_numbers(name.get_ref(), value, rules, text, &mut problems);
         }
     }
     problems
 }
 
-/// TOML has `nan` and `inf`; no field of a task has a meaning for them.
-fn not_finite(name: &str, value: &Spanned<DeValue<'_>>, text: &str, problems: &mut Vec<Problem>) {
-    match value.get_ref() {
-        DeValue::Float(number)
-            if number
-                .as_str()
-                .trim_start_matches(['+', '-'])
-                .starts_with(['n', 'i']) =>
-        {
-            let message = format!(
-                "{name}: expected a finite number, found {}",
-                number.as_str()
-            );
-            problems.push(Problem::at(text, value.span(), message));
+/// What a number has to be.
+type Rule = (fn(f64) -> bool, &'static str);
+const SHARE: Rule = (|x| (0.0..=1.0).contains(&x), "0 to 1");
+const POSITIVE: Rule = (|x| x > 0.0, "more than 0");
+const NOT_NEGATIVE: Rule = (|x| x >= 0.0, "at least 0");
+/// What the numbers of a task have to be, by name; of two, the first is not the larger one.
+const RULES: &[(&str, Rule)] = &[
+    ("share", SHARE),
+    ("near_m", POSITIVE),
+    ("near_rad", POSITIVE),
+    ("far_m", POSITIVE),
+    ("far_rad", POSITIVE),
+    ("drop_m", POSITIVE),
+    ("radius_m", POSITIVE),
+    ("mass_kg", POSITIVE),
+    ("period_s", POSITIVE),
+    ("along_x_m", NOT_NEGATIVE),
+    ("along_y_m", NOT_NEGATIVE),
+    ("turn_rad", NOT_NEGATIVE),
+    ("above_m", NOT_NEGATIVE),
+    ("start_m", NOT_NEGATIVE),
+    ("start_rad", NOT_NEGATIVE),
+    ("hand_rad", NOT_NEGATIVE),
+    ("aside_m", NOT_NEGATIVE),
+    ("place_m", NOT_NEGATIVE),
+    ("target_m", NOT_NEGATIVE),
+];
+
+/// TOML has `nan` and `inf`, for which no field of a task has a meaning; and numbers have rules.
+fn check_numbers(
+    name: &str,
+    value: &Spanned<DeValue<'_>>,
+    rules: &[(&str, Rule)],
+    text: &str,
+    problems: &mut Vec<Problem>,
+) {
+    let number = |value: &Spanned<DeValue<'_>>| -> Option<f64> {
+        match value.get_ref() {
+            DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+            DeValue::Integer(number) => number.as_str().replace('_', "").parse().ok(),
+            _ => None,
         }
+    };
+    let mut wrong = |at: &Spanned<DeValue<'_>>, expected: &str| {
+        let found = text.get(at.span()).unwrap_or_default();
+        let message = format!("{name}: expected {expected}, found {found}");
+        problems.push(Problem::at(text, at.span(), message));
+    };
+    match value.get_ref() {
         DeValue::Array(list) => {
+            let of: Vec<Option<f64>> = list.iter().map(number).collect();
+            let ruled = rules.iter().any(|(of, _)| *of == name);
+            if let ([Some(least), Some(most)], true) = (&of[..], ruled)
+                && least > most
+            {
+                wrong(value, "least and most");
+            }
             for value in list {
-                not_finite(name, value, text, problems);
+                check_numbers(name, value, rules, text, problems);
             }
         }
         DeValue::Table(table) => {
             for (name, value) in table {
-                not_finite(name.get_ref(), value, text, problems);
+                check_numbers(name.get_ref(), value, rules, text, problems);
             }
         }
-        _ => {}
+        _ => {
+            let Some(x) = number(value) else { return };
+            let rule = rules.iter().find(|(of, _)| *of == name);
+            if !x.is_finite() {
+                wrong(value, "a finite number");
+            } else if let Some((_, (holds, expected))) = rule
+                && !holds(x)
+            {
+                wrong(value, expected);
+            }
+        }
     }
 }
 
@@ -494,7 +546,27 @@ mod tests {
             ),
             (
                 "task.track = { reference = \"my.npz\" }",
-                "a.toml: task.track.object: expected the object that the reference is of",
+                "a.toml: task.track: expected either exemplar, or reference and object",
+            ),
+            (
+                "task.track = { exemplar = \"cup_drink\", object = \"mug\" }",
+                "a.toml: task.track: expected either exemplar, or reference and object",
+            ),
+            (
+                "task.track = {}",
+                "a.toml: task.track: expected either exemplar, or reference and object",
+            ),
+            (
+                "task.pose = { share = 50 }",
+                "a.toml:4:23: share: expected 0 to 1, found 50",
+            ),
+            (
+                "task.baoding = { radius_m = -0.02 }",
+                "a.toml:4:29: radius_m: expected more than 0, found -0.02",
+            ),
+            (
+                "task.key = { turn_rad = [3.0, 1.0] }",
+                "a.toml:4:25: turn_rad: expected least and most, found [3.0, 1.0]",
             ),
             (
                 "task.pose = { max_steps = 0 }",

@@ -1,5 +1,7 @@
 //! What every hand task promises, whatever the number of worlds and the place among them.
 
+use std::path::Path;
+
 use ::hand::batch::Width;
 use episode::{Action, Value};
 use rand::RngExt as _;
@@ -7,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::exemplar::Exemplar;
 use super::grasp;
-use super::task::{named, names};
+use super::task::{Task as _, Track, Tracking, named, names};
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::env::{EnvError, Start, VectorEnv as _, Wish};
 use crate::random::episode_rng;
@@ -160,7 +162,7 @@ fn every_task_keeps_its_spaces_and_its_limit() {
         // The target stays what it was, but where it is a way (a test of its own), and the phase passes.
         let part = |o: &episode::Observation, name: &str| o.0[name].clone();
         let seen = &last.observation;
-        if !row.0.starts_with("hand/track") {
+        if !named(row.0).unwrap().keeps_time() {
             assert_eq!(part(&episode.first, "target"), part(seen, "target"));
         }
         let passed = episode.steps.len() as f32 / 50.0;
@@ -602,6 +604,87 @@ fn grasps_hold_their_objects_when_they_are_shaken() {
     );
 }
 
+/// No hand stands inside its object; closing takes hold of it, the arm lifts it, and what is held along the way stays held, by
+/// hands of muscles and of motors.
+#[test]
+fn hands_take_hold_of_their_objects() {
+    for body in [Body::myohand().unwrap(), Body::robot().unwrap()] {
+        let (mut all, mut inside, mut left, mut lost) = (0, Vec::new(), Vec::new(), Vec::new());
+        for name in super::exemplar::names() {
+            let prop = Exemplar::named(name).unwrap().prop;
+            if grasp::grasp(&body.model.name, &prop.object.name).is_none() {
+                continue;
+            }
+            all += 1;
+            let track = Track {
+                exemplar: name.to_owned(),
+                ..Track::default()
+            };
+            let task = Tracking::new(track, &body, Path::new("")).unwrap();
+            let config = Config {
+                actions: Actions::Logistic,
+                ..Config::default()
+            };
+            let mut env = HandEnv::new(body.clone(), task, config, 9).unwrap();
+            let n = env.n_observations();
+            let nothing = vec![0.0; 9 * env.n_actions()];
+            env.reset_lane(0, 1, 0).unwrap();
+            (1..9).for_each(|lane| env.reset_along(lane, 1, lane as u64, 1.0).unwrap());
+            let seen = |env: &HandEnv, lane: usize| -> ([f32; 3], [f32; 3], f32) {
+                let seen = env.layout().seen(&env.observations()[lane * n..][..n]);
+                let place = |pose: &[f32]| [pose[0], pose[1], pose[2]];
+                // from the middle of the fingertips to the object
+                let tips = seen.error[6..].len() / 3;
+                let off = |i: usize| {
+                    (0..tips)
+                        .map(|tip| seen.error[6 + 3 * tip + i])
+                        .sum::<f32>()
+                };
+                let off = norm([0, 1, 2].map(|i| off(i) / tips as f32));
+                (place(seen.object_pose), place(seen.target), off)
+            };
+            let rest = seen(&env, 0).0[2];
+            let held: Vec<f32> = (0..9).map(|lane| seen(&env, lane).2).collect();
+            let (mut rose, mut slipped) = (None, [0.0; 9]);
+            for step in 0..env.max_steps() {
+                env.step_flat(&nothing).unwrap();
+                if step == 0 {
+                    let touch = env.layout().seen(&env.observations()[..n]).touch;
+                    let touch: f32 = touch.iter().sum();
+                    if touch > 1.0 {
+                        inside.push((name, touch));
+                    }
+                }
+                let (object, target, _) = seen(&env, 0);
+                if rose.is_none() && target[2] > rest + 0.04 {
+                    rose = Some(object[2] - rest);
+                }
+                if step < 10 {
+                    (1..9).for_each(|lane| slipped[lane] = seen(&env, lane).2 - held[lane]);
+                }
+            }
+            if rose.is_none_or(|rose| rose < 0.01) {
+                left.push((name, rose));
+            }
+            let most = slipped.iter().copied().fold(0.0, f32::max);
+            if most > 0.03 {
+                lost.push((name, most));
+            }
+        }
+        let hand = &body.model.name;
+        println!("{hand}: of {all}, inside {inside:?}, left {left:?}, lost {lost:?}");
+        // No search has found a hand that takes the scissors from the table without pressing on them first.
+        inside.retain(|(name, _)| *name != "scissors_use");
+        assert!(inside.is_empty(), "{hand}: {inside:?}");
+        assert!(8 * left.len() <= all, "{hand}: {left:?} of {all}");
+        assert!(8 * lost.len() <= all, "{hand}: {lost:?} of {all}");
+    }
+}
+
+fn norm(x: [f32; 3]) -> f32 {
+    x.iter().map(|x| x * x).sum::<f32>().sqrt()
+}
+
 #[test]
 fn episodes_that_start_along_the_way_start_with_the_object_held_where_it_shall_be() {
     let row: Row = (
@@ -617,11 +700,6 @@ fn episodes_that_start_along_the_way_start_with_the_object_held_where_it_shall_b
         let seen = env.layout().seen(&env.observations()[lane * n..][..n]);
         assert!(
             seen.error[..3].iter().all(|e| e.abs() < 1e-4),
-            "{:?}",
-            seen.error
-        );
-        assert!(
-            seen.error[3..6].iter().all(|e| e.abs() < 1e-3),
             "{:?}",
             seen.error
         );

@@ -229,10 +229,10 @@ fn study_a_prior(arguments: &Arguments) -> Result<serde_json::Value, RecipeError
         eprintln!(
             "from {}: {:.2} of {} finetunings solve their task ({:.2} at first), after {:.0} steps in the mean; activation {:.4}",
             figures.start.name(),
-            figures.solved,
+            figures.solved.value,
             figures.n,
-            figures.known,
-            figures.samples,
+            figures.known.value,
+            figures.samples.value,
             figures.activation
         );
     }

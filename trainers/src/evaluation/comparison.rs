@@ -26,11 +26,11 @@ use super::statistics::{Estimate, share};
 use super::suites::{self, Corpus, SuiteWorlds, View};
 use crate::nn::{EncoderConfig, FrozenEncoder, Precision};
 use crate::objectives::{InverseDynamicsConfig, ObjectiveConfig};
-use crate::recipes::RecipeError;
 use crate::recipes::representation::{
     Config, Features, FrozenHeads, Options, PolicyConfig, Pretrained, encode, evaluate,
     label_quality, pretrain, train_policy,
 };
+use crate::recipes::{RecipeError, write_whole};
 
 /// What is compared, and on how much.
 #[derive(Clone, Debug, Serialize)]
@@ -837,9 +837,7 @@ impl Results {
         for line in &results.lines {
             text += &results.json(line)?;
         }
-        let whole = path.with_extension("jsonl.new");
-        std::fs::write(&whole, text).map_err(failed)?;
-        std::fs::rename(&whole, path).map_err(failed)?;
+        write_whole(path, &text)?;
         Ok(results)
     }
 

@@ -99,7 +99,9 @@ fn bits(documents: impl Iterator<Item = DocumentNll>) -> f64 {
     nats / std::f64::consts::LN_2 / bytes.max(1) as f64
 }
 
-fn bootstrap(n: usize, figure: impl Fn(&[usize]) -> f64) -> Estimate {
+/// A figure of `n` things, with the interval of what it is for as many drawn with replacement. The same things are drawn for every
+/// figure of as many.
+pub fn bootstrap(n: usize, figure: impl Fn(&[usize]) -> f64) -> Estimate {
     if n == 0 {
         return Estimate::default();
     }

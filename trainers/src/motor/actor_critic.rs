@@ -40,6 +40,9 @@ impl Default for ActorCriticConfig {
     }
 }
 
+/// The tensor of the actions' standard deviations, as logarithms.
+pub const NOISE: &str = "log_std";
+
 /// How actions are drawn around the policy's mean, always from normal distributions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -185,7 +188,7 @@ impl ActorCritic {
             Exploration::Lattice => (vec![latent, action + latent], of_latent),
         };
         let start = Init::Constant(log_std as f32);
-        let log_std = parameters.add("log_std".to_owned(), &shape, start, &mut rng)?;
+        let log_std = parameters.add(NOISE.to_owned(), &shape, start, &mut rng)?;
         let network = Self {
             policy,
             critic,

@@ -15,7 +15,8 @@ mod rollout;
 mod workers;
 
 pub use actor_critic::{
-    ActorCritic, ActorCriticConfig, Exploration, Memory, Moments, Noise, Normalizer, Said, Snapshot,
+    ActorCritic, ActorCriticConfig, Exploration, Memory, Moments, NOISE, Noise, Normalizer, Said,
+    Snapshot,
 };
 pub use collective::{Alone, Collective, Threads};
 pub use rollout::{End, EpisodeResult, Item, Roller, Segment};

@@ -619,9 +619,6 @@ impl Learner {
                         "iteration {iteration}, epoch {epoch}: the loss is {losses:?}, the gradient's length {norm}"
                     )));
                 }
-                self.optimizer
-                    .step(&mut self.values, &gradient, scale, learning_rate);
-                self.version += 1;
                 learnt.losses.add(&losses, 1.0);
                 learnt.gradient_norm += norm;
                 learnt.minibatches += 1;
@@ -629,6 +626,9 @@ impl Learner {
                 if target.is_some_and(|target| losses.kl > target) {
                     break 'epochs;
                 }
+                self.optimizer
+                    .step(&mut self.values, &gradient, scale, learning_rate);
+                self.version += 1;
             }
         }
         let n = learnt.minibatches.max(1) as f64;

@@ -177,6 +177,12 @@ impl Roller {
                     sizes(env)
                 )));
             }
+            if env.action_bounds() != first.action_bounds() {
+                return Err(RecipeError::Input(format!(
+                    "scenario: expected tasks whose actions have the same ranges, found \"{}\" and \"{}\" (`actions` in a scenario)",
+                    tasks[0].hand_task.name, task.hand_task.name,
+                )));
+            }
         }
         let (network, parameters) = ActorCritic::new(config, sizes(first), seed)?;
         Ok(Self {
@@ -193,6 +199,11 @@ impl Roller {
     /// Numbers of an observation and of an action.
     pub fn sizes(&self) -> [usize; 2] {
         [self.envs[0].n_observations(), self.envs[0].n_actions()]
+    }
+
+    /// Lowest and highest of each number of an action.
+    pub fn bounds(&self) -> &[[f32; 2]] {
+        &self.bounds
     }
 
     /// Names of the reward's terms of each task.

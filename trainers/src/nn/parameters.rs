@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use rand::RngExt as _;
@@ -139,11 +140,19 @@ impl Parameters {
     /// # Errors
     /// When there is no such tensor.
     pub(crate) fn scale(&mut self, name: &str, by: f32) -> Result<(), ModelError> {
-        let Some(entry) = self.entries.iter().find(|entry| entry.name == name) else {
-            return Err(ModelError::Weights(format!("no tensor is named {name}")));
-        };
-        let range = entry.offset..entry.offset + entry.len();
+        let range = self.range(name)?;
         self.update(|values| values[range].iter_mut().for_each(|x| *x *= by))
+    }
+
+    /// Where the values of one tensor are among all.
+    ///
+    /// # Errors
+    /// When there is no such tensor.
+    pub(crate) fn range(&self, name: &str) -> Result<Range<usize>, ModelError> {
+        match self.entries.iter().find(|entry| entry.name == name) {
+            Some(entry) => Ok(entry.offset..entry.offset + entry.len()),
+            None => Err(ModelError::Weights(format!("no tensor is named {name}"))),
+        }
     }
 
     /// Replaces all values.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::RecipeError;
+use super::{RecipeError, write_whole};
 
 /// metrics.jsonl: one line a step, in the file as soon as it is written.
 pub(super) struct Metrics {
@@ -33,9 +33,7 @@ impl Metrics {
                 }
             }
         }
-        let whole = path.with_extension("part");
-        std::fs::write(&whole, kept).map_err(failed)?;
-        std::fs::rename(&whole, path).map_err(failed)?;
+        write_whole(path, &kept)?;
         let file = File::options().append(true).open(path).map_err(failed)?;
         Ok(Self {
             path: path.to_path_buf(),

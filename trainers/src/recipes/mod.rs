@@ -165,6 +165,17 @@ fn prepare_folder(config: &impl Serialize, out: &Path) -> Result<(), RecipeError
     Ok(())
 }
 
+/// Writes a file whole: whatever happens, and whoever else writes it, what is there is one's or another's.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), RecipeError> {
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    fs::write(&part, text)
+        .and_then(|()| fs::rename(&part, path))
+        .map_err(|error| RecipeError::Failed(format!("{}: {error}", path.display())))
+}
+
 /// An optimizer of `size` values with the moments of a checkpoint; `None` where they do not fit.
 fn restored(
     config: AdamWConfig,

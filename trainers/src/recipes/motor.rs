@@ -32,10 +32,10 @@ use crate::checkpoint::{self, TrainerState};
 use crate::evaluation::statistics::{Estimate, share};
 use crate::motor::ppo::{Learner, Own, PpoConfig};
 use crate::motor::{
-    ActorCritic, ActorCriticConfig, Alone, Done, EpisodeResult, Item, Job, Moments, Normalizer,
-    Roller, Segment, Snapshot, Workers,
+    ActorCritic, ActorCriticConfig, Alone, Done, EpisodeResult, Item, Job, Moments, NOISE,
+    Normalizer, Roller, Segment, Snapshot, Workers,
 };
-use crate::nn::Parameters;
+use crate::nn::{Parameters, safetensors_metadata};
 use crate::optimizer::Schedule;
 
 /// Everything that decides a run.
@@ -60,7 +60,8 @@ pub struct Config {
     /// Share of the episodes that start along the way, where a task knows states there (reference-state initialization); in
     /// evaluations, all start at the beginning.
     pub along: f64,
-    /// A policy to begin from, as a run leaves it: its values and what it saw of observations. Left out: a new one.
+    /// A policy to begin from, as a run leaves it: its values and what it saw of observations; how far actions are explored at first
+    /// is said by `network.log_std` as ever. Left out: a new one.
     pub from: Option<PathBuf>,
     /// Policies to learn from, one for each task, as runs with networks of this shape leave them; left out: from rewards. The
     /// policy comes near to what they would do, the critic to what theirs say.
@@ -91,7 +92,7 @@ pub enum Mode {
     /// They do, and take its gradients meanwhile.
     #[default]
     Synchronous,
-    /// They go on with the last policy that they have.
+    /// They go on with the newest policy there was when their work was given out.
     Asynchronous,
 }
 
@@ -145,7 +146,7 @@ pub struct Summary {
     pub activation: Vec<f64>,
     /// A page with curves.
     pub report: PathBuf,
-    /// Seconds of the run, over all sessions.
+    /// Seconds of acting and learning, over all sessions.
     pub seconds: f64,
     /// Steps of the environment a second in this session, learning included, evaluations not.
     pub env_steps_per_second: f64,
@@ -170,11 +171,13 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let iterations = config.steps.div_ceil(rows as u64);
 
     let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
-    let teachers = teachers(config, sizes)?;
+    let bounds = trial.bounds().to_vec();
+    let teachers = teachers(config, sizes, &bounds)?;
     let mut own = Own::new(&config.network, sizes, &config.ppo)?;
     let mut learner = Trainee {
         better: Learner::new(&config.ppo, &config.network, parameters.values(), sizes),
         parameters,
+        bounds,
         state: TrainerState::new(
             String::new(),
             digest_of(&tasks, config)?,
@@ -185,12 +188,12 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     };
     let checkpoints = options.out.join("checkpoints");
     let found = last_checkpoint(&options.out, options.resume)?;
-    prepare_folder(config, &options.out)?;
     match (&found, &config.from) {
         (Some(folder), _) => learner.resume(folder)?,
         (None, Some(policy)) => learner.begin_from(policy)?,
         (None, None) => {}
     }
+    prepare_folder(config, &options.out)?;
 
     let count = match config.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -523,6 +526,8 @@ fn of_record(config: &Config) -> Result<Value, RecipeError> {
 struct Trainee<'a> {
     config: &'a Config,
     sizes: [usize; 2],
+    /// Lowest and highest of each number of an action.
+    bounds: Vec<[f32; 2]>,
     better: Learner,
     /// Knows the values' names.
     parameters: Parameters,
@@ -559,7 +564,7 @@ impl Trainee<'_> {
             )
         });
         let [observation, action] = self.sizes;
-        let shape = json!({"observation": observation, "action": action, "hidden": self.config.network.hidden, "lstm": self.config.network.lstm});
+        let shape = json!({"observation": observation, "action": action, "bounds": self.bounds, "hidden": self.config.network.hidden, "lstm": self.config.network.lstm});
         let metadata = ("actor_critic", shape.to_string());
         Ok(self.parameters.to_bytes_with("", metadata, views.collect()))
     }
@@ -574,10 +579,20 @@ impl Trainee<'_> {
     }
 
     /// Takes over a policy's values and what it saw of observations.
-    fn begin_from(&mut self, policy: &Path) -> Result<(), RecipeError> {
+    fn load(&mut self, policy: &Path) -> Result<(), RecipeError> {
         self.parameters.load(policy)?;
+        check_bounds(policy, &self.bounds)?;
         self.better.values = self.parameters.values().to_vec();
         self.better.moments = read_moments(policy, self.sizes[0])?;
+        Ok(())
+    }
+
+    /// As `load`, but the noise of the actions stays this run's: what came to be sure of other tasks is to try things here.
+    fn begin_from(&mut self, policy: &Path) -> Result<(), RecipeError> {
+        let noise = self.parameters.range(NOISE)?;
+        let own = self.better.values[noise.clone()].to_vec();
+        self.load(policy)?;
+        self.better.values[noise].copy_from_slice(&own);
         Ok(())
     }
 
@@ -587,7 +602,7 @@ impl Trainee<'_> {
         saved
             .check(folder, "", digest, config)
             .map_err(checkpoint_error)?;
-        self.begin_from(&folder.join(checkpoint::NETWORK))?;
+        self.load(&folder.join(checkpoint::NETWORK))?;
         let size = self.better.values.len();
         let optimizer = restored(PpoConfig::ADAM, size, moments, saved.batch);
         self.better.optimizer = optimizer.ok_or_else(|| {
@@ -598,6 +613,25 @@ impl Trainee<'_> {
         })?;
         self.state = saved;
         Ok(())
+    }
+}
+
+/// Whether a policy's file is for actions of these ranges.
+fn check_bounds(policy: &Path, bounds: &[[f32; 2]]) -> Result<(), RecipeError> {
+    let wrong = |text: String| RecipeError::Input(format!("{}: {text}", policy.display()));
+    let metadata = safetensors_metadata(policy)?;
+    let shape: Value = metadata
+        .get("actor_critic")
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let found: Option<Vec<[f32; 2]>> = serde_json::from_value(shape["bounds"].clone()).ok();
+    let found = found
+        .ok_or_else(|| wrong("expected a policy, with the ranges of its actions".to_owned()))?;
+    match found.iter().zip(bounds).find(|(found, own)| found != own) {
+        None => Ok(()),
+        Some((found, own)) => Err(wrong(format!(
+            "the policy's actions are in {found:?}, those of the task in {own:?} (`actions` in its scenario)"
+        ))),
     }
 }
 
@@ -634,10 +668,15 @@ pub fn read_moments(path: &Path, size: usize) -> Result<Moments, RecipeError> {
 }
 
 /// Policies to learn from.
-fn teachers(config: &Config, sizes: [usize; 2]) -> Result<Vec<Arc<Snapshot>>, RecipeError> {
+fn teachers(
+    config: &Config,
+    sizes: [usize; 2],
+    bounds: &[[f32; 2]],
+) -> Result<Vec<Arc<Snapshot>>, RecipeError> {
     let read = |(number, path): (usize, &PathBuf)| {
         let (_, mut parameters) = ActorCritic::new(&config.network, sizes, 0)?;
         parameters.load(path)?;
+        check_bounds(path, bounds)?;
         Ok(Arc::new(Snapshot {
             // No learner's: those count up from 0.
             version: u64::MAX - number as u64,
@@ -793,7 +832,7 @@ fn values(list: &[Estimate]) -> Vec<f64> {
     list.iter().map(|estimate| estimate.value).collect()
 }
 
-/// Episodes that no policy of the run is trained on: those of another seed.
+/// Episodes of another seed than those that the run learns from; of a task that draws nothing, they all begin alike.
 fn evaluate(
     config: &Config,
     workers: &mut Workers,

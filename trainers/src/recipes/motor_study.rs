@@ -7,19 +7,21 @@
 //!    seeds.
 //! 5. The report: tasks solved against samples, samples to a threshold, activation.
 //!
-//! Every run is one of the recipe `motor` in a folder of its own, so that a study goes on over days where it was stopped; the report
-//! is written anew after each.
+//! Every run is one of the recipe `motor` in a folder of its own, so that a study goes on over days where it was stopped, and several
+//! processes may share it; the report is written anew after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::motor::{self, Summary};
+use super::motor;
 use super::motor_report::{self, Curve};
-use super::{RecipeError, RunOptions};
+use super::{RecipeError, RunOptions, write_whole};
+use crate::evaluation::statistics::{Estimate, bootstrap};
 
 /// Everything that decides a study.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,23 +135,29 @@ pub struct Study {
     pub report: PathBuf,
 }
 
-/// What one start is worth, over the tasks and seeds that are done for all starts.
+/// What one start is worth, over the tasks and seeds that are done for all starts. Intervals are of the tasks (drawn with replacement,
+/// all seeds of a task together): they do not hold how much another prior, or other experts, would differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figures {
     /// Which.
     pub start: Start,
+    /// Samples that what it starts from was learnt with: the prior's; a student's and its experts'.
+    pub before: u64,
     /// Finetunings.
     pub n: usize,
     /// Share of them that solve their task before they learn.
-    pub known: f64,
+    pub known: Estimate,
     /// Share of them that solve their task in the last evaluation.
-    pub solved: f64,
+    pub solved: Estimate,
     /// Mean over them of the share of an episode's steps with the object where it shall be, in the last evaluation.
-    pub held: f64,
-    /// Mean over them of the samples to the first evaluation that solves the task, the whole budget counted where none did.
-    pub samples: f64,
+    pub held: Estimate,
+    /// How many of them solve their task in no evaluation.
+    pub never: usize,
+    /// Mean over them of the samples to the first evaluation that solves the task; of the whole budget where none did, so that it is
+    /// more in truth.
+    pub samples: Estimate,
     /// How many times as many those are as from the prior; none without a prior, or where that needs none.
-    pub times_prior: Option<f64>,
+    pub times_prior: Option<Estimate>,
     /// Mean square of the muscles' activations at the end.
     pub activation: f64,
 }
@@ -259,12 +267,17 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
     write_config(config, &options.out)?;
     let mut session = 0;
     for (number, run) in runs.iter().enumerate() {
-        if finished(run)? {
-            continue;
-        }
         let stopped = options.stop.load(Ordering::Relaxed);
         if stopped || options.stop_after.is_some_and(|after| session >= after) {
             break;
+        }
+        // Others may be at work on the same study.
+        if finished(run)? || !ready(run) {
+            continue;
+        }
+        let Some(_claim) = claim(run)? else { continue };
+        if finished(run)? {
+            continue;
         }
         if options.progress {
             eprintln!("run {} of {}: {}", number + 1, runs.len(), run.name);
@@ -282,7 +295,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
         if summary.step < summary.steps {
             break;
         }
-        write(&run.folder.join(SUMMARY), &summary_text(&summary)?)?;
+        write_whole(&run.folder.join(SUMMARY), &json_text(&summary)?)?;
         session += 1;
         report(config, &runs, &options.out)?;
     }
@@ -292,13 +305,29 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
 /// In the folder of a run that is done: what it came to.
 const SUMMARY: &str = "summary.json";
 
-fn summary_text(summary: &Summary) -> Result<String, RecipeError> {
-    serde_json::to_string_pretty(summary).map_err(|error| RecipeError::Failed(error.to_string()))
+fn json_text(of: &impl Serialize) -> Result<String, RecipeError> {
+    serde_json::to_string_pretty(of).map_err(|error| RecipeError::Failed(error.to_string()))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), RecipeError> {
-    std::fs::write(path, text)
-        .map_err(|error| RecipeError::Failed(format!("{}: {error}", path.display())))
+/// Whether what a run learns from is there.
+fn ready(run: &Run) -> bool {
+    let mut policies = run.config.from.iter().chain(&run.config.teachers);
+    policies.all(|policy| policy.with_file_name(SUMMARY).exists())
+}
+
+/// Keeps other processes from a run for as long as it is held; none where another holds it. It ends with the process, whatever
+/// becomes of that.
+fn claim(run: &Run) -> Result<Option<File>, RecipeError> {
+    let path = run.folder.join("lock");
+    let failed =
+        |error: std::io::Error| RecipeError::Failed(format!("{}: {error}", path.display()));
+    std::fs::create_dir_all(&run.folder).map_err(failed)?;
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 fn check(config: &Config) -> Result<(), RecipeError> {
@@ -313,6 +342,14 @@ fn check(config: &Config) -> Result<(), RecipeError> {
         if list.is_empty() {
             return wrong(format!("{name}: expected names of tasks, found none"));
         }
+        let mut seen = BTreeSet::new();
+        if let Some(task) = list.iter().find(|task| !seen.insert(*task)) {
+            return wrong(format!("{name}: \"{task}\" is named twice"));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(start) = config.starts.iter().find(|start| !seen.insert(*start)) {
+        return wrong(format!("starts: \"{}\" is named twice", start.name()));
     }
     let both = config
         .held_out
@@ -330,13 +367,15 @@ fn check(config: &Config) -> Result<(), RecipeError> {
             config.solved
         ));
     }
+    // Policies, and critics, go from one to the other.
     let shape = |config: &motor::Config| {
         let network = config.network.clone();
-        (network.hidden, network.lstm, network.exploration)
+        let scale = (config.ppo.gamma, config.ppo.reward_scale);
+        (network.hidden, network.lstm, network.exploration, scale)
     };
     if config.starts != [Start::Scratch] && shape(&config.single) != shape(&config.multi) {
         return wrong(
-            "single.network, multi.network: expected the same hidden, lstm and exploration, as policies go from one to the other"
+            "single, multi: expected the same network.hidden, network.lstm, network.exploration, ppo.gamma and ppo.reward_scale"
                 .to_owned(),
         );
     }
@@ -355,7 +394,7 @@ fn write_config(config: &Config, out: &Path) -> Result<(), RecipeError> {
     std::fs::create_dir_all(out).map_err(failed)?;
     let text = toml::to_string_pretty(config);
     let text = text.map_err(|error| RecipeError::Failed(error.to_string()))?;
-    write(&out.join("config.toml"), &text)
+    write_whole(&out.join("config.toml"), &text)
 }
 
 /// Whether a run is done, with these settings.
@@ -436,10 +475,8 @@ fn report(config: &Config, runs: &[Run], out: &Path) -> Result<Study, RecipeErro
         });
     }
     study.figures = figures(config, &study.finetuned);
-    let text = serde_json::to_string_pretty(&study);
-    let text = text.map_err(|error| RecipeError::Failed(error.to_string()))?;
-    write(&out.join("study.json"), &text)?;
-    write(&study.report, &page(config, &study)?)?;
+    write_whole(&out.join("study.json"), &json_text(&study)?)?;
+    write_whole(&study.report, &page(config, &study)?)?;
     Ok(study)
 }
 
@@ -456,38 +493,72 @@ fn complete<'a>(config: &Config, all: &'a [Finetuned]) -> Vec<&'a Finetuned> {
 /// By start, of those that have finetunings to compare.
 fn figures(config: &Config, all: &[Finetuned]) -> Vec<Figures> {
     let complete = complete(config, all);
+    if complete.is_empty() {
+        return Vec::new();
+    }
+    let tasks: BTreeSet<&str> = complete.iter().map(|one| one.task.as_str()).collect();
+    // Those of a start, task by task.
+    let of = |start: Start| -> Vec<Vec<&Finetuned>> {
+        let own = |task: &&str| {
+            let all = complete.iter().copied();
+            all.filter(|one| one.start == start && one.task == **task)
+                .collect()
+        };
+        tasks.iter().map(own).collect()
+    };
     let solves = |at: Option<&[f64; 2]>| {
         f64::from(u8::from(at.is_some_and(|[_, held]| *held >= config.solved)))
     };
+    let samples = |one: &Finetuned| {
+        let budget = one.curve.last().map_or(0.0, |[at, _]| *at);
+        one.solved_after.unwrap_or(budget)
+    };
+    let mean = |own: &[Vec<&Finetuned>], drawn: &[usize], of: &dyn Fn(&Finetuned) -> f64| {
+        let all = || drawn.iter().flat_map(|task| &own[*task]);
+        all().map(|one| of(one)).sum::<f64>() / all().count() as f64
+    };
+    let prior = config
+        .starts
+        .contains(&Start::Prior)
+        .then(|| of(Start::Prior));
     let figures = |start: &Start| {
-        let own: Vec<&&Finetuned> = complete.iter().filter(|one| one.start == *start).collect();
-        let n = own.len();
-        let mean = |of: &dyn Fn(&Finetuned) -> f64| {
-            own.iter().map(|one| of(one)).sum::<f64>() / n.max(1) as f64
+        let own = of(*start);
+        let estimate =
+            |of: &dyn Fn(&Finetuned) -> f64| bootstrap(own.len(), |drawn| mean(&own, drawn, of));
+        let times = |prior: &Vec<Vec<&Finetuned>>| {
+            bootstrap(own.len(), |drawn| {
+                mean(&own, drawn, &samples) / mean(prior, drawn, &samples)
+            })
         };
+        let times_prior = prior.as_ref().map(times);
         Figures {
             start: *start,
-            n,
-            known: mean(&|one| solves(one.curve.first())),
-            solved: mean(&|one| solves(one.curve.last())),
-            held: mean(&|one| one.curve.last().map_or(0.0, |[_, held]| *held)),
-            samples: mean(&|one| {
-                let budget = one.curve.last().map_or(0.0, |[at, _]| *at);
-                one.solved_after.unwrap_or(budget)
-            }),
-            times_prior: None,
-            activation: mean(&|one| one.activation),
+            before: before(config, *start),
+            n: own.iter().map(Vec::len).sum(),
+            known: estimate(&|one| solves(one.curve.first())),
+            solved: estimate(&|one| solves(one.curve.last())),
+            held: estimate(&|one| one.curve.last().map_or(0.0, |[_, held]| *held)),
+            never: own
+                .iter()
+                .flatten()
+                .filter(|one| one.solved_after.is_none())
+                .count(),
+            samples: estimate(&samples),
+            times_prior: times_prior.filter(|times| times.value.is_finite()),
+            activation: estimate(&|one| one.activation).value,
         }
     };
-    let figures = config.starts.iter().map(figures);
-    let mut figures: Vec<Figures> = figures.filter(|figures| figures.n > 0).collect();
-    let prior = figures.iter().find(|f| f.start == Start::Prior);
-    if let Some(samples) = prior.map(|f| f.samples).filter(|samples| *samples > 0.0) {
-        figures
-            .iter_mut()
-            .for_each(|f| f.times_prior = Some(f.samples / samples));
+    config.starts.iter().map(figures).collect()
+}
+
+/// Samples behind what finetuning starts from.
+fn before(config: &Config, start: Start) -> u64 {
+    let experts = config.expert_steps * config.prior.len() as u64;
+    match start {
+        Start::Scratch => 0,
+        Start::Prior => config.prior_steps,
+        Start::Student | Start::OnPolicyStudent => experts + config.student_steps,
     }
-    figures
 }
 
 /// Mean share by start over all complete finetunings, at each evaluation that all have.
@@ -525,24 +596,34 @@ fn page(config: &Config, study: &Study) -> Result<String, RecipeError> {
         body += &motor_report::section(title, "environment steps", Some([0.0, 1.0]), &curves)?;
     }
     let rows = study.figures.iter().map(|f| {
+        let shown = |estimate: &Estimate, digits: usize| {
+            let Estimate {
+                value, low, high, ..
+            } = estimate;
+            format!("{value:.digits$} [{low:.digits$}, {high:.digits$}]")
+        };
         vec![
             f.start.name().replace('_', " "),
+            f.before.to_string(),
             f.n.to_string(),
-            format!("{:.2}", f.known),
-            format!("{:.2}", f.solved),
-            format!("{:.2}", f.held),
-            format!("{:.0}", f.samples),
+            shown(&f.known, 2),
+            shown(&f.solved, 2),
+            shown(&f.held, 2),
+            f.never.to_string(),
+            shown(&f.samples, 0),
             f.times_prior
-                .map_or(String::new(), |times| format!("{times:.1}")),
+                .map_or(String::new(), |times| shown(&times, 1)),
             format!("{:.4}", f.activation),
         ]
     });
     let head = [
         "start",
+        "samples before",
         "runs",
         "solved at first",
         "solved",
         "share",
+        "never solved",
         "samples to solve",
         "times the prior's",
         "activation",
@@ -584,7 +665,11 @@ fn page(config: &Config, study: &Study) -> Result<String, RecipeError> {
         &["policy", "share", "solved"],
         rows,
     );
-    let title = format!("{} of {} runs are done", study.done, study.runs);
+    let title = format!(
+        "{} of {} runs are done; in brackets 95 % intervals over tasks, of one prior and one set of experts; samples of what is never \
+         solved count as far as they go",
+        study.done, study.runs
+    );
     Ok(motor_report::page(
         "A prior over tasks of a hand",
         &title,

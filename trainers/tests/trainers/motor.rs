@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use agents::hand::play;
 use agents::learned::{LearnedHand, Network};
 use sim::hand::HandScenario;
+use trainers::evaluation::statistics::Estimate;
 use trainers::motor::ppo::{Learner, Own, PpoConfig};
 use trainers::motor::{
     ActorCritic, ActorCriticConfig, Alone, Collective as _, Done, End, Exploration, Item, Job,
@@ -153,6 +154,25 @@ fn its_file_acts_as_it_was_learnt(config: &Config) {
         "{played:?} {rolled:?}"
     );
 
+    let excited = text.replace("logistic", "excitation");
+    let excited = HandScenario::load_text(&excited, "pose.toml").unwrap();
+    let error = LearnedHand::new(&network, &excited.env(1, None).unwrap());
+    let error = error.err().unwrap();
+    assert!(error.contains("actions are in [-1.0, 1.0]"), "{error}");
+    let path = folder.path().join("excited.toml");
+    std::fs::write(&path, text.replace("logistic", "excitation")).unwrap();
+    let other = Config {
+        scenario: vec![path],
+        from: Some(done.policy.clone()),
+        ..config.clone()
+    };
+    let error = go(&other, &folder.path().join("other"), false, None).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("those of the task in [0.0, 1.0]"),
+        "{error}"
+    );
     let other = point().env(1, None).unwrap();
     let error = LearnedHand::new(&network, &other).err().unwrap();
     assert!(
@@ -756,10 +776,16 @@ fn a_study_compares_what_learning_starts_from() {
     }
     let figures = |start| whole.figures.iter().find(|f| f.start == start).unwrap();
     let (scratch, prior) = (figures(Start::Scratch), figures(Start::Prior));
-    assert!(prior.samples < scratch.samples, "{:?}", whole.figures);
-    assert!(scratch.known < prior.known, "{:?}", whole.figures);
-    let times = scratch.times_prior.unwrap_or(f64::INFINITY);
+    let more = |one: Estimate, other: Estimate| one.value > other.value;
+    assert!(more(scratch.samples, prior.samples), "{:?}", whole.figures);
+    assert!(more(prior.known, scratch.known), "{:?}", whole.figures);
+    let times = scratch
+        .times_prior
+        .map_or(f64::INFINITY, |times| times.value);
     assert!(times > 1.0, "{:?}", whole.figures);
+    // The samples of what it was learnt with are told.
+    let before = [Start::Scratch, Start::Prior, Start::Student].map(|start| figures(start).before);
+    assert_eq!(before, [0, 51_200, 2 * 25_600 + 25_600]);
     let page = std::fs::read_to_string(&whole.report).unwrap();
     assert!(page.matches("<svg").count() == 2 && page.contains("on policy student"));
 
@@ -797,7 +823,7 @@ fn a_study_compares_what_learning_starts_from() {
     unequal.multi.items = 3;
     for (config, message) in [
         (both, "held_out: \"left\" is among the prior's tasks"),
-        (apart, "expected the same hidden, lstm and exploration"),
+        (apart, "single, multi: expected the same network.hidden"),
         (
             unequal,
             "run prior: items: expected a multiple of the 2 tasks",

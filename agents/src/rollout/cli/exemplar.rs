@@ -9,11 +9,12 @@ use episode::{Observation, Value};
 use serde_json::json;
 use sim::camera::{Pictures, Renderer, Scene};
 use sim::hand::HandScenario;
-use sim::hand::exemplar::{self, Exemplar, FRAME_SECONDS, Pose};
+use sim::hand::exemplar::{self, Exemplar, FRAME_SECONDS};
 use sim::hand::grasp::{self, Grasp, Search};
 use sim::hand::objects::props;
 use sim::hand::scenario::BodyChoice;
 use sim::hand::sight::{Context, Sight, usual_camera};
+use sim::hand::task::{Track, Tracking};
 
 use super::{CommandError, Done, png};
 
@@ -180,12 +181,12 @@ fn show(
         let exemplar = Exemplar::named(name).map_err(input)?;
         let env = scenario(name, hand)?.env(1, None).map_err(failed)?;
         let sight = Sight::of(&env);
-        let object = &exemplar.prop.object.name;
-        let Some(grasp) = grasp::grasp(&body.model.name, object) else {
-            return Err(failed(format!("the hand has no grasp of \"{object}\"")));
+        let track = Track {
+            exemplar: name.clone(),
+            ..Track::default()
         };
+        let tracking = Tracking::new(track, &body, Path::new("")).map_err(input)?;
         let camera = usual_camera(&**env.task(), size);
-        let arms = exemplar.arms();
         let mut strip = vec![0; size * size * pictures * 3];
         let (mut renderer, mut scene, mut world) = (Renderer::new(), Scene::default(), Vec::new());
         for i in 0..pictures {
@@ -195,10 +196,7 @@ fn show(
             } else {
                 i * last / (pictures - 1)
             };
-            env.layout().list(
-                &seen(&exemplar.frames[frame], &arms[frame], grasp),
-                &mut world,
-            );
+            env.layout().list(&seen(&tracking, frame), &mut world);
             sight.draw(
                 &env.layout().seen(&world),
                 Context::Latent,
@@ -224,14 +222,21 @@ fn show(
 }
 
 /// What is seen of a hand on an arm that carries the object along, closed as soon as it moves.
-fn seen((pos, quat): &Pose, arm: &[f64; 6], grasp: &Grasp) -> Observation {
+fn seen(tracking: &Tracking, frame: usize) -> Observation {
     let list = |numbers: &[f64]| Value::Array(numbers.iter().map(|x| *x as f32).collect());
-    let moves = arm.iter().any(|x| x.abs() > 1e-4);
-    let joints = if moves { &grasp.closed } else { &grasp.open };
-    let pose: Vec<f64> = pos.iter().chain(quat).copied().collect();
+    let (exemplar, grasp) = (tracking.exemplar(), tracking.grasp());
+    let rests = exemplar.frames[frame] == exemplar.frames[0];
+    let (arm, (pos, quat)) = match rests {
+        true => ([0.0; 6], exemplar.frames[0]),
+        false => tracking.held(frame),
+    };
+    let pose: Vec<f64> = pos.iter().chain(&quat).copied().collect();
     Observation::new()
-        .with("joint_angles", list(joints))
-        .with("hinge_angles", list(arm))
+        .with(
+            "joint_angles",
+            list(if rests { &grasp.open } else { &grasp.closed }),
+        )
+        .with("hinge_angles", list(&arm))
         .with("object_pose", list(&pose))
 }
 
@@ -254,9 +259,16 @@ fn search(objects: &[String], hand: Hand, how: &Search, out: &Path) -> Result<Do
     };
     let body = hand.choice().body().map_err(failed)?;
     let (started, total) = (Instant::now(), found.len());
+    let mut lost = Vec::new();
     for (done, prop) in (1..).zip(found) {
         let new = grasp::search(&body, prop, how).map_err(failed)?;
         let left = started.elapsed().as_secs_f64() * (total - done) as f64 / done as f64;
+        let Some(new) = new else {
+            let object = prop.object.name.as_str();
+            eprintln!("{done}/{total} {object}: no hand held it, {left:.0} s left");
+            lost.push(object);
+            continue;
+        };
         let slip = 1000.0 * new.slip;
         let (object, score) = (&new.object, new.score);
         eprintln!("{done}/{total} {object}: {slip:.1} mm, score {score:.3}, {left:.0} s left");
@@ -271,6 +283,13 @@ fn search(objects: &[String], hand: Hand, how: &Search, out: &Path) -> Result<Do
         fs::write(&whole, grasp::write(&kept))
             .and_then(|()| fs::rename(&whole, out))
             .map_err(|error| failed(format!("{}: {error}", out.display())))?;
+    }
+    if !lost.is_empty() {
+        return Err(failed(format!(
+            "no grasp of {}: try more --candidates, more --rounds or another --seed; {} has the others",
+            lost.join(", "),
+            out.display()
+        )));
     }
     let slips: Vec<_> = kept
         .iter()

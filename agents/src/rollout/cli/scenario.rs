@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use serde::Serialize;
-use sim::hand::scenario as hand_task;
 use sim::hand::scenario::BodyChoice;
+use sim::hand::{exemplar, scenario as hand_task};
+use sim::problem::did_you_mean;
 use sim::scenario::{self, LoadedScenario};
 use sim::scenario_file::ScenarioFile;
 
@@ -70,10 +71,15 @@ pub(crate) fn find(name: &Path) -> Result<ScenarioFile, CommandError> {
         &shipped
     } else if is_name && !name.is_file() {
         let names: Vec<String> = shipped_files()?.iter().map(|p| stem(p)).collect();
+        let objects: Vec<String> = exemplar::names()
+            .map(|task| format!("{HANDS}/track/{task}"))
+            .collect();
+        let all = names.iter().chain(&objects).map(String::as_str);
         return Err(CommandError::Input(format!(
-            "expected a scenario file or one of {}; found neither a file nor a scenario named \"{}\"",
+            "expected a scenario file, one of {} or one of {HANDS}/track; found neither a file nor a scenario named \"{}\"{}",
             names.join(", "),
-            name.display()
+            name.display(),
+            did_you_mean(&name.to_string_lossy(), all)
         )));
     } else {
         name

@@ -71,7 +71,7 @@ pub enum Way {
 
 /// Weights of the terms of [`Baoding`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct BaodingWeights {
     /// Minus the distances of both balls from their targets, per meter.
     pub distance: f32,
@@ -96,12 +96,18 @@ impl Default for Baoding {
             near_m: 0.015,
             drop_m: 0.1,
             max_steps: 250,
-            weights: BaodingWeights {
-                distance: 5.0,
-                bonus: 1.0,
-                drop: 50.0,
-                effort: 1.0,
-            },
+            weights: BaodingWeights::default(),
+        }
+    }
+}
+
+impl Default for BaodingWeights {
+    fn default() -> Self {
+        Self {
+            distance: 5.0,
+            bonus: 1.0,
+            drop: 50.0,
+            effort: 1.0,
         }
     }
 }

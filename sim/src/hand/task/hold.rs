@@ -52,7 +52,7 @@ pub struct Hold {
 
 /// Weights of the terms of [`Hold`]; the defaults are MyoSuite's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct HoldWeights {
     /// Minus the distance, per meter.
     pub distance: f32,
@@ -73,12 +73,18 @@ impl Default for Hold {
             near_m: 0.01,
             drop_m: 0.15,
             max_steps: 75,
-            weights: HoldWeights {
-                distance: 100.0,
-                bonus: 4.0,
-                drop: 10.0,
-                effort: 0.0,
-            },
+            weights: HoldWeights::default(),
+        }
+    }
+}
+
+impl Default for HoldWeights {
+    fn default() -> Self {
+        Self {
+            distance: 100.0,
+            bonus: 4.0,
+            drop: 10.0,
+            effort: 0.0,
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Key {
 
 /// Weights of the terms of [`Key`]; the defaults are MyoSuite's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeyWeights {
     /// Minus what is missing to the target, per radian; what is turned beyond it earns nothing.
     pub turn: f32,
@@ -71,14 +71,20 @@ impl Default for Key {
             turn_rad: [1.0, std::f32::consts::PI],
             far_m: 0.1,
             max_steps: 200,
-            weights: KeyWeights {
-                turn: 1.0,
-                thumb: 10.0,
-                index: 10.0,
-                bonus: 4.0,
-                far: 25.0,
-                effort: 1.0,
-            },
+            weights: KeyWeights::default(),
+        }
+    }
+}
+
+impl Default for KeyWeights {
+    fn default() -> Self {
+        Self {
+            turn: 1.0,
+            thumb: 10.0,
+            index: 10.0,
+            bonus: 4.0,
+            far: 25.0,
+            effort: 1.0,
         }
     }
 }

@@ -133,6 +133,12 @@ pub trait Task: Debug + Send + Sync {
     /// The weighted terms of the reward, in the order of [`Task::terms`], and what became of the episode.
     fn judge(&self, seen: &Seen<'_>, terms: &mut [f32]) -> Verdict;
 
+    /// The share of the longest episode's actions after which what is wanted shall hold, for an episode to be a success; `None`:
+    /// what counts is that it holds at the end.
+    fn solved(&self) -> Option<f64> {
+        None
+    }
+
     /// Of what is wanted one after the other: how many there are, and how many are left now. `None` where one thing is wanted.
     fn parts(&self, _: &Seen<'_>) -> Option<[usize; 2]> {
         None
@@ -278,6 +284,9 @@ impl Task for Box<dyn Task> {
     }
     fn judge(&self, seen: &Seen<'_>, terms: &mut [f32]) -> Verdict {
         (**self).judge(seen, terms)
+    }
+    fn solved(&self) -> Option<f64> {
+        (**self).solved()
     }
     fn parts(&self, seen: &Seen<'_>) -> Option<[usize; 2]> {
         (**self).parts(seen)

@@ -34,7 +34,7 @@ pub struct Pose {
 
 /// Weights of the terms of [`Pose`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct PoseWeights {
     /// Minus the root mean square of the errors, per radian. MyoSuite's 1 for the length of a list of 23 is 4.8.
     pub pose: f32,
@@ -53,12 +53,18 @@ impl Default for Pose {
             near_rad: 0.146,
             far_rad: 1.31,
             max_steps: 100,
-            weights: PoseWeights {
-                pose: 4.8,
-                bonus: 4.0,
-                penalty: 50.0,
-                effort: 1.0,
-            },
+            weights: PoseWeights::default(),
+        }
+    }
+}
+
+impl Default for PoseWeights {
+    fn default() -> Self {
+        Self {
+            pose: 4.8,
+            bonus: 4.0,
+            penalty: 50.0,
+            effort: 1.0,
         }
     }
 }

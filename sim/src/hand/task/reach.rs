@@ -37,7 +37,7 @@ pub struct Reach {
 
 /// Weights of the terms of [`Reach`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ReachWeights {
     /// Minus the root mean square of the distances, per meter. MyoSuite's 1 for five tips together is 2.2: so little that
     /// all of the reward is in the bonus.
@@ -58,12 +58,18 @@ impl Default for Reach {
             near_m: 0.02,
             far_m: 0.3,
             max_steps: 100,
-            weights: ReachWeights {
-                reach: 50.0,
-                bonus: 4.0,
-                penalty: 50.0,
-                effort: 1.0,
-            },
+            weights: ReachWeights::default(),
+        }
+    }
+}
+
+impl Default for ReachWeights {
+    fn default() -> Self {
+        Self {
+            reach: 50.0,
+            bonus: 4.0,
+            penalty: 50.0,
+            effort: 1.0,
         }
     }
 }

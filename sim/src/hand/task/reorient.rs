@@ -41,8 +41,8 @@ pub struct Reorient {
     pub start_m: f32,
     /// How far from where it rests the target's place is at most, along each axis, in meters.
     pub place_m: f32,
-    /// The angle between start and target in radians: least and most. The axis is drawn evenly from all directions. With less
-    /// than `near_rad`, some starts are a success already.
+    /// The angle between start and target in radians: least and most. The axis is drawn evenly from all directions, or, where the
+    /// long axis alone counts, from those across it. With less than `near_rad`, some starts are a success already.
     pub turn_rad: [f32; 2],
     /// Success: distance in meters from the target's place, and angle in radians.
     pub near_m: f32,
@@ -156,7 +156,7 @@ fn inside(size: [f64; 3], ranges: [[f64; 2]; 3]) -> bool {
 
 /// Weights of the terms of [`Reorient`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ReorientWeights {
     /// Minus the distance, per meter.
     pub place: f32,
@@ -182,13 +182,19 @@ impl Default for Reorient {
             near_rad: 0.262,
             drop_m: 0.075,
             max_steps: 100,
-            weights: ReorientWeights {
-                place: 20.0,
-                turn: 5.0,
-                bonus: 4.0,
-                drop: 50.0,
-                effort: 1.0,
-            },
+            weights: ReorientWeights::default(),
+        }
+    }
+}
+
+impl Default for ReorientWeights {
+    fn default() -> Self {
+        Self {
+            place: 20.0,
+            turn: 5.0,
+            bonus: 4.0,
+            drop: 50.0,
+            effort: 1.0,
         }
     }
 }
@@ -265,7 +271,12 @@ impl Task for Reorient {
             *x += self.start_m * symmetric(rng) as f32;
         }
         let angle = within(self.turn_rad, rng);
-        let turned = after(around(direction(rng), angle), object.quat);
+        let turned = if self.axis_only {
+            let (y, x) = libm::sincos(std::f64::consts::PI * symmetric(rng));
+            after(object.quat, around([x as f32, y as f32, 0.0], angle))
+        } else {
+            after(around(direction(rng), angle), object.quat)
+        };
         target[3..].copy_from_slice(&turned);
         for x in &mut target[..3] {
             *x += self.place_m * symmetric(rng) as f32;

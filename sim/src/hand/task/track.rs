@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Quat, Task, Verdict, View, effort, norm, turn_between, whether};
 use crate::hand::exemplar::{
-    self, Exemplar, FRAME_SECONDS, Pose, arm_between, carried, nearest, relative, then, unturned,
+    self, Exemplar, FRAME_SECONDS, Pose, carried, relative, then, unturned,
 };
 use crate::hand::grasp::{self, Grasp};
 use crate::hand::{Body, HandError, Seen, Setting};
 
+/// Share of the actions after which the object shall be where it shall, for an episode to be solved.
+const SOLVED: f64 = 0.8;
 /// Frames from now at which the target is told.
 const AHEAD: [usize; 3] = [0, 5, 15];
 
@@ -132,13 +134,12 @@ impl Tracking {
     /// # Errors
     /// When there is no such exemplar, its file cannot be read, or the hand has no grasp of the object.
     pub fn new(track: Track, body: &Body, beside: &Path) -> Result<Self, HandError> {
-        let exemplar = match &track.reference {
-            None => Exemplar::named(&track.exemplar)?,
-            Some(path) => {
-                let name = track.object.as_deref().ok_or(HandError::Object)?;
-                let prop = exemplar::object(name)?;
-                Exemplar::from_file(&beside.join(path), prop)?
+        let exemplar = match (track.exemplar.as_str(), &track.reference, &track.object) {
+            ("", Some(path), Some(object)) => {
+                Exemplar::from_file(&beside.join(path), exemplar::object(object)?)?
             }
+            ("", None, None) | (_, Some(_), _) | (_, _, Some(_)) => return Err(HandError::Way),
+            (name, None, None) => Exemplar::named(name)?,
         };
         let object = exemplar.prop.object.name.as_str();
         let missing = || HandError::Missing {
@@ -172,21 +173,26 @@ impl Tracking {
         &self.exemplar
     }
 
+    /// How the hand holds the object.
+    pub fn grasp(&self) -> &Grasp {
+        self.grasp
+    }
+
     fn frame(&self, step: usize) -> usize {
         step.min(self.poses.len() - 1)
     }
 
-    /// The object, held, in a frame, and where the arm is then.
-    fn held(&self, frame: usize) -> ([f64; 6], Pose) {
-        let start = &self.exemplar.frames[0];
-        let wanted = &self.exemplar.frames[frame];
-        // The arm turns around where the object stood; held, the object is a little off.
-        let pivot = unturned(start.0);
-        let off = relative(&pivot, &self.grasp.held);
-        // arm after off = wanted, so that arm = wanted after the opposite of off.
-        let back = relative(&off, &unturned([0.0; 3]));
-        let arm = nearest(arm_between(&pivot, &then(wanted, &back)), &self.arms[frame]);
-        (arm, then(&carried(arm, &pivot), &off))
+    /// Where the arm is in a frame when the object, held, is where it shall be; and the object, turned as the hand holds it.
+    pub fn held(&self, frame: usize) -> ([f64; 6], Pose) {
+        let wanted = self.exemplar.frames[frame].0;
+        // The arm turns around where the object stood; held, the object is a little off. Slides make up for that.
+        let pivot = unturned(self.exemplar.frames[0].0);
+        let mut arm = self.arms[frame];
+        let (off, quat) = then(&carried(arm, &pivot), &relative(&pivot, &self.grasp.held));
+        for i in 0..3 {
+            arm[i] += wanted[i] - off[i];
+        }
+        (arm, (wanted, quat))
     }
 }
 
@@ -223,7 +229,8 @@ impl Task for Tracking {
     fn goal(&self) -> String {
         let Exemplar { name, prop, .. } = &self.exemplar;
         let object = &prop.object.name;
-        format!("{object} within {} m of {name}", self.track.near_m)
+        let (near, share) = (self.track.near_m, 100.0 * SOLVED);
+        format!("{object} within {near} m of {name}, after {share:.0} % of the actions")
     }
 
     fn max_steps(&self) -> u32 {
@@ -379,6 +386,10 @@ impl Task for Tracking {
             success: distance < *near_m,
             terminated: far,
         }
+    }
+
+    fn solved(&self) -> Option<f64> {
+        Some(SOLVED)
     }
 
     fn mark(&self, seen: &Seen<'_>) -> Option<[f32; 3]> {
