@@ -458,6 +458,32 @@ fn finished(
     }
 }
 
+/// Newtons on a hand that stands around its object and has not begun to close: more than a few where it stands in it.
+///
+/// # Errors
+/// When the hand cannot be simulated.
+pub fn touch(body: &Body, prop: &Prop, grasp: &Grasp) -> Result<f32, HandError> {
+    let scene = scene(body, prop, &grasp.hand, &ARM)?;
+    let mut batch = Batch::new(&scene, 1)?;
+    let qpos = grasp.open.iter().map(|x| *x as f32).chain([0.0; 6]);
+    let qpos: Vec<f32> = qpos.collect();
+    let state = WorldState {
+        qvel: vec![0.0; qpos.len()],
+        qpos,
+        act: vec![0.0; scene.model.muscle.len()],
+        objects: vec![at_pose(&prop.stands, [0.0; 3], [0.0; 3])],
+    };
+    batch.set_state(0, &state);
+    let arm = [0.0, 0.0, sag(&scene.model) as f32, 0.0, 0.0, 0.0];
+    tell(&mut batch, 0, grasp.controls.iter().map(|_| 0.0), arm);
+    batch.step(1, 1);
+    let joints = 0..scene.model.joint.len();
+    let branches = joints.map(|joint| batch.branch(joint)).max();
+    let mut all = vec![0.0; branches.map_or(0, |b| b + 1)];
+    batch.read(0, Reading::Touch, &mut all);
+    Ok(all.iter().sum())
+}
+
 /// How far a held object slips within half a second while the arm is pushed about at random, by up to a centimeter and a tenth
 /// of a radian, in meters; one number for each of `n` tries.
 ///

@@ -612,10 +612,14 @@ fn hands_take_hold_of_their_objects() {
         let (mut all, mut inside, mut left, mut lost) = (0, Vec::new(), Vec::new(), Vec::new());
         for name in super::exemplar::names() {
             let prop = Exemplar::named(name).unwrap().prop;
-            if grasp::grasp(&body.model.name, &prop.object.name).is_none() {
+            let Some(grasp) = grasp::grasp(&body.model.name, &prop.object.name) else {
                 continue;
-            }
+            };
             all += 1;
+            let touch = grasp::touch(&body, prop, grasp).unwrap();
+            if touch > 1.0 {
+                inside.push((name, touch));
+            }
             let track = Track {
                 exemplar: name.to_owned(),
                 ..Track::default()
@@ -648,13 +652,6 @@ fn hands_take_hold_of_their_objects() {
             let (mut rose, mut slipped) = (None, [0.0; 9]);
             for step in 0..env.max_steps() {
                 env.step_flat(&nothing).unwrap();
-                if step == 0 {
-                    let touch = env.layout().seen(&env.observations()[..n]).touch;
-                    let touch: f32 = touch.iter().sum();
-                    if touch > 1.0 {
-                        inside.push((name, touch));
-                    }
-                }
                 let (object, target, _) = seen(&env, 0);
                 if rose.is_none() && target[2] > rest + 0.04 {
                     rose = Some(object[2] - rest);
