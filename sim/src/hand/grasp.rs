@@ -291,7 +291,7 @@ impl Default for Search {
 #[derive(Clone, Debug)]
 struct Candidate {
     numbers: [f64; NUMBERS],
-    /// What is wrong: 1 for a hand in the way, up to 0.5 for an object that is not lifted as far, 0.5 for one that slips far, 0.3
+    /// What is wrong: 0.3 for a hand in the way, and 0.2 for each tenfold of what it presses with, up to 0.5 for an object that is not lifted as far, 0.5 for one that slips far, 0.3
     /// without thumb or without fingers; 0 for a grasp.
     faults: f64,
     score: f64,
@@ -306,11 +306,15 @@ const ELITES: usize = 24;
 /// Physics steps of an action.
 const SKIP: usize = 10;
 /// Actions: closing, lifting, coming to rest (what is held by its rim swings), being shaken, at rest.
-const PHASES: [usize; 5] = [20, 12, 12, 16, 4];
+const PHASES: [usize; 5] = [20, 12, 12, 24, 4];
 /// Newtons on all of the hand that count as nothing.
 const CLEAR: f32 = 0.2;
 /// A grasp holds that slips less than this when it is pushed about, in meters.
 const HOLDS: f64 = 0.015;
+/// How far from an object's middle hands close around it at least, where it is flat or thin, in meters.
+const ROOM: f64 = 0.015;
+/// How far it is tilted to each side while it is shaken, in radians.
+const TILT: f32 = 0.5;
 /// How high it is lifted, in meters.
 const LIFT: f32 = 0.08;
 
@@ -465,23 +469,33 @@ fn finished(
 pub fn touch(body: &Body, prop: &Prop, grasp: &Grasp) -> Result<f32, HandError> {
     let scene = scene(body, prop, &grasp.hand, &ARM)?;
     let mut batch = Batch::new(&scene, 1)?;
-    let qpos = grasp.open.iter().map(|x| *x as f32).chain([0.0; 6]);
-    let qpos: Vec<f32> = qpos.collect();
-    let state = WorldState {
-        qvel: vec![0.0; qpos.len()],
-        qpos,
-        act: vec![0.0; scene.model.muscle.len()],
-        objects: vec![at_pose(&prop.stands, [0.0; 3], [0.0; 3])],
-    };
-    batch.set_state(0, &state);
+    let qpos = grasp.open.iter().copied().chain([0.0; 6]);
+    batch.set_state(0, &around(&scene.model, prop, qpos));
     let arm = [0.0, 0.0, sag(&scene.model) as f32, 0.0, 0.0, 0.0];
     tell(&mut batch, 0, grasp.controls.iter().map(|_| 0.0), arm);
     batch.step(1, 1);
-    let joints = 0..scene.model.joint.len();
-    let branches = joints.map(|joint| batch.branch(joint)).max();
-    let mut all = vec![0.0; branches.map_or(0, |b| b + 1)];
-    batch.read(0, Reading::Touch, &mut all);
-    Ok(all.iter().sum())
+    let branches: Vec<usize> = (0..scene.model.joint.len())
+        .map(|joint| batch.branch(joint))
+        .collect();
+    Ok(newtons(&batch, 0, &branches).iter().sum())
+}
+
+/// A hand at rest around an object that stands on the table.
+fn around(model: &Model, prop: &Prop, qpos: impl Iterator<Item = f64>) -> WorldState {
+    let qpos: Vec<f32> = qpos.map(|x| x as f32).collect();
+    WorldState {
+        qvel: vec![0.0; qpos.len()],
+        qpos,
+        act: vec![0.0; model.muscle.len()],
+        objects: vec![at_pose(&prop.stands, [0.0; 3], [0.0; 3])],
+    }
+}
+
+/// What presses on some branches of a world's body.
+fn newtons(batch: &Batch, world: usize, branches: &[usize]) -> Vec<f32> {
+    let mut all = vec![0.0; branches.iter().max().map_or(0, |b| b + 1)];
+    batch.read(world, Reading::Touch, &mut all);
+    branches.iter().map(|b| all[*b]).collect()
 }
 
 /// How far a held object slips within half a second while the arm is pushed about at random, by up to a centimeter and a tenth
@@ -642,7 +656,11 @@ fn approach(anatomy: &Anatomy, setting: &Setting, prop: &Prop, numbers: &[f64; N
     // The hand's axes become the world's, then turned.
     let turn = product(&turn, &hand);
     let pivot = prop.stands.0;
-    let to = [0, 1, 2].map(|i| pivot[i] + 2.0 * prop.half[i] * (numbers[3 + i] - 0.5));
+    // Most hands close around the middle, some around a rim; over flat things there is room.
+    let to = [0, 1, 2].map(|i| {
+        let side = 2.0 * numbers[3 + i] - 1.0;
+        pivot[i] + prop.half[i].max(ROOM) * (0.6 * side + 0.4 * side.powi(3))
+    });
     let moved = apply(&turn, [0, 1, 2].map(|i| grip[i] - pivot[i]));
     ([0, 1, 2].map(|i| to[i] - moved[i]), quat_of(&turn))
 }
@@ -686,13 +704,6 @@ impl Trial<'_> {
         let (arm, object, _) = self.look(world);
         relative(&arm, &object)
     }
-
-    /// Newtons on some branches of the body.
-    fn touch(&self, world: usize, branches: &[usize]) -> Vec<f32> {
-        let mut all = vec![0.0; branches.iter().max().map_or(0, |b| b + 1)];
-        self.batch.read(world, Reading::Touch, &mut all);
-        branches.iter().map(|b| all[*b]).collect()
-    }
 }
 
 /// Grasps, lifts and shakes all candidates, and says what came of each.
@@ -728,13 +739,9 @@ fn attempt(
         );
         let mut qpos = posture(anatomy, model, setting.n_joints, &candidate.numbers);
         qpos.extend(arm);
-        let state = WorldState {
-            qvel: vec![0.0; qpos.len()],
-            qpos: qpos.iter().map(|x| *x as f32).collect(),
-            act: vec![0.0; model.muscle.len()],
-            objects: vec![at_pose(&prop.stands, [0.0; 3], [0.0; 3])],
-        };
-        trial.batch.set_state(world, &state);
+        trial
+            .batch
+            .set_state(world, &around(model, prop, qpos.into_iter()));
         trial.arms.push(arm.map(|x| x as f32));
         let controls = controls(anatomy, model, &candidate.numbers);
         trial
@@ -743,9 +750,17 @@ fn attempt(
     }
     let worlds = || 0..candidates.len();
     trial.step(false, [0.0; 6], 1);
-    // A hand that touches anything before it closes is in the way.
-    let clear: Vec<bool> = worlds()
-        .map(|world| trial.touch(world, &all).iter().sum::<f32>() < CLEAR)
+    // A hand that touches anything before it closes is in the way; the less it does, the nearer it is to one that is not.
+    let in_the_way: Vec<f64> = worlds()
+        .map(|world| {
+            let touch: f32 = newtons(trial.batch, world, &all).iter().sum();
+            let tenfold = f64::from(libm::log10f(touch / CLEAR));
+            if tenfold < 0.0 {
+                0.0
+            } else {
+                0.3 + 0.2 * tenfold
+            }
+        })
         .collect();
     let [closing, lifting, settling, shaking, resting] = PHASES;
     let stood: Vec<Pose> = worlds().map(|world| trial.seen(world)).collect();
@@ -759,17 +774,26 @@ fn attempt(
     let first: Vec<Pose> = worlds().map(|world| trial.seen(world)).collect();
     let mut slips: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
     for i in 1..=shaking + resting {
-        // To and fro twice, aside once.
+        // To and fro twice, aside once; tilted to both sides, and to one.
         let share = (i.min(shaking) as f32) / shaking as f32;
-        let [twice, once] = [2.0, 1.0].map(|n| libm::sinf(n * 2.0 * std::f32::consts::PI * share));
-        trial.step(true, [0.02 * twice, 0.02 * once, LIFT, 0.0, 0.0, 0.0], SKIP);
+        let [twice, once, half] =
+            [2.0, 1.0, 0.5].map(|n| libm::sinf(n * 2.0 * std::f32::consts::PI * share));
+        let by = [
+            0.02 * twice,
+            0.02 * once,
+            LIFT,
+            TILT * once,
+            TILT * half,
+            0.0,
+        ];
+        trial.step(true, by, SKIP);
         for (world, slips) in slips.iter_mut().enumerate() {
             slips.push(distance(trial.seen(world).0, first[world].0));
         }
     }
     for (world, candidate) in candidates.iter_mut().enumerate() {
         let (_, object, qpos) = trial.look(world);
-        let touch = trial.touch(world, &tips);
+        let touch = newtons(trial.batch, world, &tips);
         let opposed = touch[0] > 0.05 && touch[1..].iter().any(|t| *t > 0.05);
         let turned = angle_between(trial.seen(world).1, first[world].1);
         let lifted = (object.0[2] - prop.stands.0[2]) / (0.75 * f64::from(LIFT));
@@ -778,7 +802,7 @@ fn attempt(
         let shifted = distance(first[world].0, stood[world].0);
         let shifted_by = angle_between(first[world].1, stood[world].1);
         let unless = |holds: bool, by: f64| if holds { 0.0 } else { by };
-        candidate.faults = unless(clear[world], 1.0)
+        candidate.faults = in_the_way[world]
             + unless(opposed, 0.3)
             + unless(most < 0.05, 0.5)
             + 0.5 * (1.0 - lifted).clamp(0.0, 1.0);

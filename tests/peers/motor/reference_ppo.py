@@ -14,7 +14,8 @@ import torch.nn.functional as F
 
 OBSERVATION, ACTION, HIDDEN, WORLDS, STEPS = 3, 2, 4, 2, 3
 ROWS = WORLDS * STEPS
-GAMMA, LAMBDA, CLIP, CLIP_VALUE, VALUE, ENTROPY, SCALE = 0.9, 0.8, 0.2, 0.3, 0.7, 0.01, 0.5
+GAMMA, LAMBDA, CLIP, CLIP_VALUE, VALUE, ENTROPY, OUTSIDE, SCALE = 0.9, 0.8, 0.2, 0.3, 0.7, 0.01, 0.05, 0.5
+BOUNDS = [[-0.9, 0.3], [-0.2, 0.6]]
 rng = np.random.default_rng(7)
 
 
@@ -122,7 +123,10 @@ def main():
     near = old + (value - old).clamp(-CLIP_VALUE, CLIP_VALUE)
     critic = torch.max((value - target) ** 2, (near - target) ** 2).mean()
     entropy = density.entropy().sum(-1).mean()
-    loss = policy + VALUE * critic - ENTROPY * entropy
+    middle, half = [torch.tensor([(high + sign * low) / 2 for low, high in BOUNDS]) for sign in (1, -1)]
+    outside = (((mean - middle) / half).abs() - 1).clamp(min=0).pow(2).sum(-1).mean()
+    assert outside > 0
+    loss = policy + VALUE * critic - ENTROPY * entropy + OUTSIDE * outside
     gradient = torch.autograd.grad(loss, parameters)
     clipped = ((ratio - 1).abs() > CLIP).double().mean()
     assert 0 < clipped < 1
@@ -139,7 +143,8 @@ def main():
     print(json.dumps({
         "sizes": [OBSERVATION, ACTION], "hidden": [HIDDEN], "worlds": WORLDS,
         "settings": {"gamma": GAMMA, "lambda": LAMBDA, "clip": CLIP, "clip_value": CLIP_VALUE, "value": VALUE,
-                     "entropy": ENTROPY, "reward_scale": SCALE},
+                     "entropy": ENTROPY, "outside": OUTSIDE, "reward_scale": SCALE},
+        "bounds": BOUNDS,
         "values_of_parameters": listed(np.concatenate([t.reshape(-1) for t in tensors])),
         "observations": listed(observations), "actions": listed(actions), "log_probabilities": listed(before),
         "values": listed(values), "rewards": listed(rewards), "ends": ends, "after": listed(after),
@@ -148,8 +153,8 @@ def main():
                          for name, of in explorations(tensors, observations, actions).items()},
         "expected": {
             "advantages": listed(advantage), "returns": listed(returns),
-            "losses": {"policy": policy.item(), "value": critic.item(), "entropy": entropy.item(), "kl": kl.item(),
-                       "clipped": clipped.item()},
+            "losses": {"policy": policy.item(), "value": critic.item(), "entropy": entropy.item(),
+                       "outside": outside.item(), "kl": kl.item(), "clipped": clipped.item()},
             "gradient": listed(np.concatenate([g.numpy().reshape(-1) for g in gradient])),
         },
     }, indent=1))

@@ -243,7 +243,9 @@ fn study_a_prior(arguments: &Arguments) -> Result<serde_json::Value, RecipeError
         study.report.display()
     );
     if study.done < study.runs {
-        eprintln!("stopped early: go on with --resume");
+        eprintln!(
+            "the others are not done: go on with --resume, unless another process is at them"
+        );
     }
     Ok(json!(study))
 }

@@ -23,6 +23,8 @@
 //!     KL Divergence", mean of (r - 1) - ln r.
 //! 16. With a recurrent layer, minibatches are of whole worlds' segments instead of rows, and gradients go back through all their
 //!     steps; what is remembered begins with each item and each episode anew, so that nothing of it is kept between iterations.
+//! 17. Where means of actions are far outside the bounds, noise changes nothing and nothing is learnt: how far they are out may
+//!     be a loss (as in rl_games, Makoviichuk and Makoviychuk 2021).
 
 use std::sync::Arc;
 
@@ -54,6 +56,8 @@ pub struct PpoConfig {
     pub value: f64,
     /// Weight of the entropy.
     pub entropy: f64,
+    /// Weight of how far the actions' means are outside their bounds: squares in halves of the ranges, summed over an action's numbers.
+    pub outside: f64,
     /// Passes over an iteration's rows.
     pub epochs: u64,
     /// Rows of a minibatch; it divides those of an iteration.
@@ -81,6 +85,7 @@ impl Default for PpoConfig {
             clip_value: None,
             value: 0.5,
             entropy: 0.0,
+            outside: 0.0,
             epochs: 5,
             minibatch: 3200,
             parts: 4,
@@ -136,6 +141,12 @@ impl PpoConfig {
                 self.entropy,
                 "a number",
                 self.entropy.is_finite(),
+            ),
+            (
+                "outside",
+                self.outside,
+                "at least 0",
+                not_negative(self.outside),
             ),
             (
                 "learning_rate",
@@ -233,6 +244,8 @@ pub struct Batch {
     /// Normalized.
     observations: Vec<f32>,
     actions: Vec<f32>,
+    /// Of each number of an action.
+    bounds: Vec<[f32; 2]>,
     /// What a teacher would have done; empty without one.
     taught: Vec<f32>,
     log_probabilities: Vec<f32>,
@@ -258,6 +271,7 @@ impl Batch {
             network: network.clone(),
             worlds,
             span: if network.lstm > 0 { length } else { 1 },
+            bounds: first.map_or_else(Vec::new, |segment| segment.bounds.clone()),
             ..Self::default()
         };
         for segment in segments {
@@ -339,6 +353,8 @@ pub struct Losses {
     pub value: f64,
     /// Entropy of the actions.
     pub entropy: f64,
+    /// How far the actions' means are outside their bounds.
+    pub outside: f64,
     /// Divergence from the policy that acted.
     pub kl: f64,
     /// Share of rows whose ratio is clipped.
@@ -406,7 +422,9 @@ pub fn gradient(
     };
     let critic = missed.sum(tch::Kind::Float) * share;
     let entropy = entropy.sum(tch::Kind::Float) * share;
-    let loss = &policy + &critic * config.value - &entropy * config.entropy;
+    let outside = outside(&said.mean, &batch.bounds)? * share;
+    let loss =
+        &policy + &critic * config.value - &entropy * config.entropy + &outside * config.outside;
     parameters.gradient(&loss, into)?;
 
     let kl = (&ratio - 1.0 - &log_ratio).sum(tch::Kind::Float) * share;
@@ -420,9 +438,22 @@ pub fn gradient(
         policy: number(&policy)?,
         value: number(&critic)?,
         entropy: number(&entropy)?,
+        outside: number(&outside)?,
         kl: number(&kl)?,
         clipped: number(&clipped)?,
     })
+}
+
+/// How far actions' means (rows × action) are outside their bounds: squares in halves of the ranges, summed.
+fn outside(mean: &Tensor, bounds: &[[f32; 2]]) -> Result<Tensor, ModelError> {
+    let row = |of: &dyn Fn(&[f32; 2]) -> f32| {
+        let list: Vec<f32> = bounds.iter().map(of).collect();
+        floats(&list, &[1, list.len() as i64], Device::Cpu)
+    };
+    let middle = row(&|[low, high]| 0.5 * (low + high))?;
+    let half = row(&|[low, high]| 0.5 * (high - low))?;
+    let off = (((mean - middle) / half).abs() - 1.0).relu();
+    Ok(off.square().sum(tch::Kind::Float))
 }
 
 /// What an iteration's learning came to: means over its minibatches, and how many there were.
@@ -704,11 +735,12 @@ impl Learner {
                 policy,
                 value,
                 entropy,
+                outside,
                 kl,
                 clipped,
             } = losses;
             let mut all: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
-            all.extend([policy, value, entropy, kl, clipped]);
+            all.extend([policy, value, entropy, outside, kl, clipped]);
             with.allreduce(&mut all)?;
             let rest = all.split_off(gradient.len());
             gradient = all.into_iter().map(|x| x as f32).collect();
@@ -716,8 +748,9 @@ impl Learner {
                 policy: rest[0],
                 value: rest[1],
                 entropy: rest[2],
-                kl: rest[3],
-                clipped: rest[4],
+                outside: rest[3],
+                kl: rest[4],
+                clipped: rest[5],
             };
         }
         Ok((losses, gradient))
@@ -729,6 +762,7 @@ impl Losses {
         self.policy += weight * other.policy;
         self.value += weight * other.value;
         self.entropy += weight * other.entropy;
+        self.outside += weight * other.outside;
         self.kl += weight * other.kl;
         self.clipped += weight * other.clipped;
     }
@@ -764,6 +798,7 @@ mod tests {
             worlds: 2,
             observations: list(&file["observations"]),
             actions: list(&file["actions"]),
+            bounds: serde_json::from_value(file["bounds"].clone()).unwrap(),
             log_probabilities: list(&file["log_probabilities"]),
             values: list(&file["values"]),
             rewards: list(&file["rewards"]),
@@ -821,6 +856,7 @@ mod tests {
                 (losses.policy, "policy"),
                 (losses.value, "value"),
                 (losses.entropy, "entropy"),
+                (losses.outside, "outside"),
                 (losses.kl, "kl"),
                 (losses.clipped, "clipped"),
             ] {

@@ -80,6 +80,8 @@ pub struct Segment {
     pub observations: Vec<f32>,
     /// What was drawn, before the environment cut it to its bounds (rows × action).
     pub actions: Vec<f32>,
+    /// Those bounds: lowest and highest of each number.
+    pub bounds: Vec<[f32; 2]>,
     /// Logarithm of the density with which it was drawn (rows).
     pub log_probabilities: Vec<f32>,
     /// What a teacher would have done (rows × action); empty without one.
@@ -264,6 +266,7 @@ impl Roller {
             worlds,
             observations: Vec::with_capacity(rows * size),
             actions: Vec::with_capacity(rows * n_actions),
+            bounds: self.bounds.clone(),
             moments: Moments::new(size),
             terms: vec![0.0; env.task().terms().len()],
             ..Segment::default()

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::checkpoint::{self, TrainerState};
 use crate::evaluation::statistics::{Estimate, share};
-use crate::motor::ppo::{Learner, Own, PpoConfig};
+use crate::motor::ppo::{Learner, Learnt, Own, PpoConfig};
 use crate::motor::{
     ActorCritic, ActorCriticConfig, Alone, Done, EpisodeResult, Item, Job, Moments, NOISE,
     Normalizer, Roller, Segment, Snapshot, Workers,
@@ -265,35 +265,13 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         let env_steps = learner.state.step * rows as u64;
         let seconds = acting + learning;
         learner.state.seconds = seconds_before + seconds;
-        let mut line = Map::new();
-        line.insert("step".to_owned(), learner.state.step.into());
-        line.insert("env_steps".to_owned(), env_steps.into());
+        let mut line = line(&learner.state, env_steps, &learnt, learning_rate);
         figures(&mut line, &segments, &terms, config.worlds * length);
-        for (name, value) in [
-            ("policy_loss", learnt.losses.policy),
-            ("value_loss", learnt.losses.value),
-            ("entropy", learnt.losses.entropy),
-            ("gradient_norm", learnt.gradient_norm),
-            ("learning_rate", learning_rate),
-        ] {
-            line.insert(name.to_owned(), value.into());
-        }
-        // Of a student, they would tell how far it is from its teachers.
         if teachers.is_empty() {
-            for (name, value) in [
-                ("kl", learnt.losses.kl),
-                ("clipped", learnt.losses.clipped),
-                ("explained_variance", learnt.explained),
-            ] {
-                line.insert(name.to_owned(), value.into());
-            }
+            line.extend(trusted(&learnt));
         }
         if config.mode == Mode::Asynchronous {
-            // in steps of the optimizer
-            let mean = ages.iter().sum::<u64>() as f64 / ages.len().max(1) as f64;
-            line.insert("staleness".to_owned(), mean.into());
-            let most = ages.iter().max().copied().unwrap_or(0);
-            line.insert("staleness_max".to_owned(), most.into());
+            line.extend(staleness(&ages));
         }
         let due = learner.state.step.is_multiple_of(config.evaluate_every);
         if due || learner.state.step == iterations {
@@ -362,6 +340,48 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         checkpoint,
         policy,
     })
+}
+
+/// What an iteration did to the policy, for `metrics.jsonl`.
+fn line(
+    state: &TrainerState,
+    env_steps: u64,
+    learnt: &Learnt,
+    learning_rate: f64,
+) -> Map<String, Value> {
+    [
+        ("step", state.step.into()),
+        ("env_steps", env_steps.into()),
+        ("policy_loss", learnt.losses.policy.into()),
+        ("value_loss", learnt.losses.value.into()),
+        ("entropy", learnt.losses.entropy.into()),
+        ("outside", learnt.losses.outside.into()),
+        ("gradient_norm", learnt.gradient_norm.into()),
+        ("learning_rate", learning_rate.into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into_iter()
+    .collect()
+}
+
+/// How far an iteration went from the policy that acted. Of a student, they would tell how far it is from its teachers.
+fn trusted(learnt: &Learnt) -> [(String, Value); 3] {
+    [
+        ("kl", learnt.losses.kl),
+        ("clipped", learnt.losses.clipped),
+        ("explained_variance", learnt.explained),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.into()))
+}
+
+/// How old what was learnt from was, in steps of the optimizer.
+fn staleness(ages: &[u64]) -> [(String, Value); 2] {
+    let mean = ages.iter().sum::<u64>() as f64 / ages.len().max(1) as f64;
+    let most = ages.iter().max().copied().unwrap_or(0);
+    [
+        ("staleness".to_owned(), mean.into()),
+        ("staleness_max".to_owned(), most.into()),
+    ]
 }
 
 /// The tasks' scenarios.

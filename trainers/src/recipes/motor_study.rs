@@ -342,15 +342,9 @@ fn check(config: &Config) -> Result<(), RecipeError> {
         if list.is_empty() {
             return wrong(format!("{name}: expected names of tasks, found none"));
         }
-        let mut seen = BTreeSet::new();
-        if let Some(task) = list.iter().find(|task| !seen.insert(*task)) {
-            return wrong(format!("{name}: \"{task}\" is named twice"));
-        }
+        named_once(name, list.iter().map(String::as_str))?;
     }
-    let mut seen = BTreeSet::new();
-    if let Some(start) = config.starts.iter().find(|start| !seen.insert(*start)) {
-        return wrong(format!("starts: \"{}\" is named twice", start.name()));
-    }
+    named_once("starts", config.starts.iter().map(|start| start.name()))?;
     let both = config
         .held_out
         .iter()
@@ -387,6 +381,16 @@ fn check(config: &Config) -> Result<(), RecipeError> {
         })?;
     }
     Ok(())
+}
+
+fn named_once<'a>(list: &str, mut names: impl Iterator<Item = &'a str>) -> Result<(), RecipeError> {
+    let mut seen = BTreeSet::new();
+    match names.find(|name| !seen.insert(*name)) {
+        None => Ok(()),
+        Some(name) => Err(RecipeError::Input(format!(
+            "{list}: \"{name}\" is named twice"
+        ))),
+    }
 }
 
 fn write_config(config: &Config, out: &Path) -> Result<(), RecipeError> {

@@ -1,5 +1,6 @@
 //! Policies of hands: one point mass learns where to go, the same for any number of workers and after any stop.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -753,6 +754,15 @@ fn a_study_compares_what_learning_starts_from() {
         error.to_string().contains("holds a study already"),
         "{error}"
     );
+    // A run that another process is at is passed over.
+    let taken = folder.path().join("study/runs/far_prior_1");
+    std::fs::create_dir_all(&taken).unwrap();
+    let lock = File::create(taken.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let others = study(&config, "study", true, None).unwrap();
+    assert_eq!((others.done, others.runs), (8, 9));
+    assert!(!taken.join("metrics.jsonl").exists());
+    drop(lock);
     let whole = study(&config, "study", true, None).unwrap();
     assert_eq!((whole.done, whole.runs), (9, 9));
     assert_eq!(whole.learnt.len(), 5);

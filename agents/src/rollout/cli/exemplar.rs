@@ -178,7 +178,6 @@ fn show(
     fs::create_dir_all(out).map_err(|error| wrote(&error))?;
     let body = hand.choice().body().map_err(failed)?;
     for name in &all {
-        let exemplar = Exemplar::named(name).map_err(input)?;
         let env = scenario(name, hand)?.env(1, None).map_err(failed)?;
         let sight = Sight::of(&env);
         let track = Track {
@@ -190,7 +189,7 @@ fn show(
         let mut strip = vec![0; size * size * pictures * 3];
         let (mut renderer, mut scene, mut world) = (Renderer::new(), Scene::default(), Vec::new());
         for i in 0..pictures {
-            let last = exemplar.frames.len() - 1;
+            let last = tracking.exemplar().frames.len() - 1;
             let frame = if pictures == 1 {
                 0
             } else {
