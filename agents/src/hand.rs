@@ -568,7 +568,8 @@ mod tests {
 
     /// Mean reward and successes of the same 50 episodes, played at random and as scripted.
     fn compare(task: &str, body: Body, bounds: [f32; 2]) -> [(f32, usize); 2] {
-        let mut env = HandEnv::new(body, named(task).unwrap(), Config::default(), 50).unwrap();
+        let of = named(task, &body).unwrap();
+        let mut env = HandEnv::new(body, of, Config::default(), 50).unwrap();
         let scripted = ScriptedHand::new(&env).unwrap();
         let random = RandomHand::new(bounds);
         let mut sum = |policy: &mut dyn HandPolicy| {
@@ -612,8 +613,9 @@ mod tests {
     #[test]
     fn episodes_are_the_same_whatever_is_played_beside_them() {
         let env = |n| {
-            let task = named("hand/hold").unwrap();
-            HandEnv::new(Body::myohand().unwrap(), task, Config::default(), n).unwrap()
+            let body = Body::myohand().unwrap();
+            let task = named("hand/hold", &body).unwrap();
+            HandEnv::new(body, task, Config::default(), n).unwrap()
         };
         let (mut few, mut many) = (env(2), env(5));
         let mut policy = ScriptedHand::new(&few).unwrap();

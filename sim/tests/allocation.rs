@@ -31,8 +31,8 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_step_allocates_nothing() {
     for name in ["hand/pose", "hand/hold", "hand/key", "hand/track/cup_drink"] {
-        let task = named(name).expect("a task");
         let body = Body::myohand().expect("a hand");
+        let task = named(name, &body).expect("a task");
         let mut env = HandEnv::new(body, task, Config::default(), 8).expect("an environment");
         let begin = |env: &mut HandEnv| {
             for lane in 0..8 {

@@ -195,8 +195,8 @@ pub fn names() -> [&'static str; 6] {
     ]
 }
 
-/// The task of that name with its usual configuration; `hand/track/cup_drink` and the like are those of objects, with MyoHand.
-pub fn named(name: &str) -> Option<Box<dyn Task>> {
+/// The task of that name for a body, with its usual configuration; `hand/track/cup_drink` and the like are those of objects.
+pub fn named(name: &str, body: &Body) -> Option<Box<dyn Task>> {
     Some(match name {
         "hand/pose" => Box::new(Pose::default()),
         "hand/reach" => Box::new(Reach::default()),
@@ -212,8 +212,7 @@ pub fn named(name: &str) -> Option<Box<dyn Task>> {
                 exemplar: name.strip_prefix("hand/track/")?.to_owned(),
                 ..Track::default()
             };
-            let body = Body::myohand().ok()?;
-            Box::new(Tracking::new(track, &body, Path::new("")).ok()?)
+            Box::new(Tracking::new(track, body, Path::new("")).ok()?)
         }
     })
 }

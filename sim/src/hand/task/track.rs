@@ -142,13 +142,7 @@ impl Tracking {
             (name, None, None) => Exemplar::named(name)?,
         };
         let object = exemplar.prop.object.name.as_str();
-        let missing = || HandError::Missing {
-            task: Track::NAME,
-            kind: "grasp of",
-            name: object.to_owned(),
-            model: body.model.name.clone(),
-        };
-        let grasp = grasp::grasp(&body.model.name, object).ok_or_else(missing)?;
+        let grasp = grasp::grasp(&body.model.name, object).ok_or_else(|| no_grasp(object, body))?;
         let pose = |(pos, quat): &Pose| {
             let sign = if quat[0] < 0.0 { -1.0 } else { 1.0 };
             let [x, y, z] = *pos;
@@ -196,6 +190,15 @@ impl Tracking {
     }
 }
 
+fn no_grasp(object: &str, body: &Body) -> HandError {
+    HandError::Missing {
+        task: Track::NAME,
+        kind: "grasp of",
+        name: object.to_owned(),
+        model: body.model.name.clone(),
+    }
+}
+
 /// What an arm is told from each frame to the next so that it goes along: its springs and dampers (`grasp::ARM`) the other way
 /// round. They pull its slides with stiffness × (told - place) - damping × velocity = mass × acceleration; `mass_to_stiffness` in
 /// s². What its hinges turn is too light to count.
@@ -238,6 +241,10 @@ impl Task for Tracking {
     }
 
     fn scene(&self, body: &Body) -> Result<Scene, HandError> {
+        let object = &self.grasp.object;
+        if grasp::grasp(&body.model.name, object) != Some(self.grasp) {
+            return Err(no_grasp(object, body));
+        }
         grasp::scene(body, self.exemplar.prop, &self.grasp.hand, &grasp::ARM)
     }
 
