@@ -291,8 +291,8 @@ impl Default for Search {
 #[derive(Clone, Debug)]
 struct Candidate {
     numbers: [f64; NUMBERS],
-    /// What is wrong: 0.3 for a hand in the way, and 0.2 for each tenfold of what it presses with, up to 0.5 for an object that is not lifted as far, 0.5 for one that slips far, 0.3
-    /// without thumb or without fingers; 0 for a grasp.
+    /// What is wrong: 0.3 for a hand in the way, and 0.2 for each tenfold of what it presses with; up to 0.5 for an object that is
+    /// not lifted as far, 0.5 for one that slips far, 0.3 without thumb or without fingers; 0 for a grasp.
     faults: f64,
     score: f64,
     slip: f64,
@@ -474,10 +474,14 @@ pub fn touch(body: &Body, prop: &Prop, grasp: &Grasp) -> Result<f32, HandError> 
     let arm = [0.0, 0.0, sag(&scene.model) as f32, 0.0, 0.0, 0.0];
     tell(&mut batch, 0, grasp.controls.iter().map(|_| 0.0), arm);
     batch.step(1, 1);
-    let branches: Vec<usize> = (0..scene.model.joint.len())
-        .map(|joint| batch.branch(joint))
-        .collect();
-    Ok(newtons(&batch, 0, &branches).iter().sum())
+    Ok(pressed(&batch, &scene.model, 0))
+}
+
+/// Newtons on all of a world's body.
+fn pressed(batch: &Batch, model: &Model, world: usize) -> f32 {
+    let joints = 0..model.joint.len();
+    let all: Vec<usize> = joints.map(|joint| batch.branch(joint)).collect();
+    newtons(batch, world, &all).iter().sum()
 }
 
 /// A hand at rest around an object that stands on the table.
@@ -717,7 +721,6 @@ fn attempt(
 ) {
     let model = &setting.model;
     let joints = || 0..model.joint.len();
-    let all: Vec<usize> = joints().map(|joint| batch.branch(joint)).collect();
     let of_tip = |(body, _): &(String, [f64; 3])| {
         let joint = joints().find(|joint| model.joint[*joint].body == *body)?;
         Some(batch.branch(joint))
@@ -753,12 +756,11 @@ fn attempt(
     // A hand that touches anything before it closes is in the way; the less it does, the nearer it is to one that is not.
     let in_the_way: Vec<f64> = worlds()
         .map(|world| {
-            let touch: f32 = newtons(trial.batch, world, &all).iter().sum();
-            let tenfold = f64::from(libm::log10f(touch / CLEAR));
-            if tenfold < 0.0 {
+            let touch = pressed(trial.batch, model, world);
+            if touch < CLEAR {
                 0.0
             } else {
-                0.3 + 0.2 * tenfold
+                0.3 + 0.2 * f64::from(libm::log10f(touch / CLEAR))
             }
         })
         .collect();

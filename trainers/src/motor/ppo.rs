@@ -56,7 +56,8 @@ pub struct PpoConfig {
     pub value: f64,
     /// Weight of the entropy.
     pub entropy: f64,
-    /// Weight of how far the actions' means are outside their bounds: squares in halves of the ranges, summed over an action's numbers.
+    /// Weight of how far the actions' means are outside their bounds: squares in halves of the ranges, summed over an
+    /// action's numbers.
     pub outside: f64,
     /// Passes over an iteration's rows.
     pub epochs: u64,
@@ -423,8 +424,10 @@ pub fn gradient(
     let critic = missed.sum(tch::Kind::Float) * share;
     let entropy = entropy.sum(tch::Kind::Float) * share;
     let outside = outside(&said.mean, &batch.bounds)? * share;
-    let loss =
-        &policy + &critic * config.value - &entropy * config.entropy + &outside * config.outside;
+    let mut loss = &policy + &critic * config.value - &entropy * config.entropy;
+    if config.outside > 0.0 {
+        loss += &outside * config.outside;
+    }
     parameters.gradient(&loss, into)?;
 
     let kl = (&ratio - 1.0 - &log_ratio).sum(tch::Kind::Float) * share;
@@ -650,7 +653,7 @@ impl Learner {
                         "iteration {iteration}, epoch {epoch}: the loss is {losses:?}, the gradient's length {norm}"
                     )));
                 }
-                learnt.losses.add(&losses, 1.0);
+                learnt.losses.add(losses, 1.0);
                 learnt.gradient_norm += norm;
                 learnt.minibatches += 1;
                 let target = self.config.target_kl;
@@ -664,7 +667,7 @@ impl Learner {
         }
         let n = learnt.minibatches.max(1) as f64;
         let sums = std::mem::take(&mut learnt.losses);
-        learnt.losses.add(&sums, 1.0 / n);
+        learnt.losses.add(sums, 1.0 / n);
         learnt.gradient_norm /= n;
         self.take_in(segments, with)?;
         Ok(learnt)
@@ -728,43 +731,40 @@ impl Learner {
         let mut gradient = vec![0.0_f32; self.values.len()];
         for (part, found) in parts {
             gradient.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
-            losses.add(&found, 1.0);
+            losses.add(found, 1.0);
         }
         if with.size() > 1 {
-            let Losses {
-                policy,
-                value,
-                entropy,
-                outside,
-                kl,
-                clipped,
-            } = losses;
             let mut all: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
-            all.extend([policy, value, entropy, outside, kl, clipped]);
+            all.extend(losses.numbers().map(|own| *own));
             with.allreduce(&mut all)?;
-            let rest = all.split_off(gradient.len());
+            let sums = all.split_off(gradient.len());
             gradient = all.into_iter().map(|x| x as f32).collect();
-            losses = Losses {
-                policy: rest[0],
-                value: rest[1],
-                entropy: rest[2],
-                outside: rest[3],
-                kl: rest[4],
-                clipped: rest[5],
-            };
+            for (own, sum) in losses.numbers().into_iter().zip(sums) {
+                *own = sum;
+            }
         }
         Ok((losses, gradient))
     }
 }
 
 impl Losses {
-    fn add(&mut self, other: &Self, weight: f64) {
-        self.policy += weight * other.policy;
-        self.value += weight * other.value;
-        self.entropy += weight * other.entropy;
-        self.outside += weight * other.outside;
-        self.kl += weight * other.kl;
-        self.clipped += weight * other.clipped;
+    /// All of them.
+    fn numbers(&mut self) -> [&mut f64; 6] {
+        let Self {
+            policy,
+            value,
+            entropy,
+            outside,
+            kl,
+            clipped,
+        } = self;
+        [policy, value, entropy, outside, kl, clipped]
+    }
+
+    fn add(&mut self, mut other: Self, weight: f64) {
+        for (own, more) in self.numbers().into_iter().zip(other.numbers()) {
+            *own += weight * *more;
+        }
     }
 }
 
@@ -848,7 +848,7 @@ mod tests {
                 };
                 let mut into = sum.clone();
                 let found = gradient(&network, &parameters, &rows, &config, &mut into).unwrap();
-                losses.add(&found, 1.0);
+                losses.add(found, 1.0);
                 sum.iter_mut().zip(into).for_each(|(sum, x)| *sum += x);
             }
             near(&sum, &list(&expected["gradient"]));

@@ -49,7 +49,7 @@ pub(crate) enum Command {
     },
     /// Search for grasps: hands close around an object from many sides, lift and are shaken; the one that slips least stays.
     #[command(
-        after_help = "Example:\n  ./habitus exemplar grasp mug teapot --out grasps.toml\n\nFinds assets/hand/grasps/*.toml again, to a few hundredths of a millimeter and whatever the processor."
+        after_help = "Example:\n  ./habitus exemplar grasp mug teapot --out grasps.toml\n\nFinds assets/hand/grasps/*.toml again, to a few hundredths of a millimeter and whatever the processor; a file says which of its grasps are of another --seed."
     )]
     Grasp {
         /// Objects by name; all without any.
