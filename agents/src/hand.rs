@@ -145,6 +145,10 @@ pub fn play(
             running.retain(|lane| !env.terminated()[*lane] && !env.truncated()[*lane]);
         }
         for played in &mut now {
+            if let Some(share) = env.task().solved() {
+                let most = f64::from(env.max_steps());
+                played.success = f64::from(played.held) / most >= share;
+            }
             played.held /= played.steps.max(1) as f32;
         }
         played.extend(now);

@@ -370,6 +370,24 @@ fn hands_are_recorded_and_repeated_like_houses() {
         (&7.into(), &0.into())
     );
     assert_eq!(place.json(&["data", "info", "both"])["episodes"], 7);
+
+    // Episodes are dealt to the tasks of a scenario that varies, too.
+    let varies = format!(
+        "{HAND}task.reorient.object.eight = 0\nvary = {{ key = \"task.reorient.object.eight\", count = 3 }}"
+    );
+    fs::write(place.path("varies.toml"), varies).unwrap();
+    run(
+        "dealt",
+        &["varies.toml"],
+        &["--episodes", "4", "--max-steps", "2"],
+    );
+    let store = Store::open(&place.path("dealt")).unwrap();
+    let names: Vec<String> = store
+        .episodes()
+        .map(|episode| episode.unwrap().header.scenario)
+        .collect();
+    assert_eq!(names, ["Pose 0", "Pose 1", "Pose 2", "Pose 0"]);
+    assert_eq!(place.json(&["rollout", "verify", "dealt"])["mismatches"], 0);
 }
 
 #[test]

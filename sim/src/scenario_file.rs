@@ -52,6 +52,20 @@ impl ScenarioFile {
         }
     }
 
+    /// The tasks of its kind, in order, where a hand's task varies; itself alone where nothing does.
+    ///
+    /// # Errors
+    /// As [`HandScenario::variants`].
+    pub fn variants(self) -> Result<Vec<Self>, InputError> {
+        match &self {
+            Self::Hand(hand) if hand.hand_task.vary.is_some() => {
+                let all = hand.variants()?.into_iter();
+                Ok(all.map(|one| Self::Hand(Arc::new(one))).collect())
+            }
+            _ => Ok(vec![self]),
+        }
+    }
+
     /// Name shown to people.
     pub fn name(&self) -> &str {
         match self {

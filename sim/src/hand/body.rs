@@ -100,6 +100,9 @@ pub struct Setting {
     pub n_joints: usize,
     /// The tips' bodies and places on them (n_tips).
     pub tips: Vec<(String, [f64; 3])>,
+    /// Poses that targets are drawn from, where the task made some: see [`Task::prepare`](super::task::Task::prepare)
+    /// (any number × n_joints).
+    pub poses: Vec<Vec<f32>>,
     /// The last joint of each finger and the one before it: tendons bend them together (at most n_tips).
     pub followers: Vec<[usize; 2]>,
 }
@@ -129,6 +132,7 @@ impl Setting {
             tips,
             kernel: Kernel::new(&model, body.parameters),
             n_joints: body.model.joint.len(),
+            poses: Vec::new(),
             model,
         })
     }

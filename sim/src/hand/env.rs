@@ -214,7 +214,8 @@ impl HandEnv {
         if let Err(error) = model::load_text(&text, &scene.model.name) {
             return Err(HandError::Model(error.to_string()));
         }
-        let setting = Setting::new(task.name(), &body, scene.model.clone())?;
+        let mut setting = Setting::new(task.name(), &body, scene.model.clone())?;
+        task.prepare(&body, &mut setting)?;
         let mut worlds = Worlds::new(&scene, &config, n_worlds)?;
         let sites: Vec<&str> = body.tips.iter().map(String::as_str).collect();
         // Worlds without an episode are stepped with the others: they should be where they do no harm.
@@ -809,6 +810,11 @@ impl VectorEnv for HandEnv {
     }
 }
 
+/// What a muscle is told by a number in [-1, 1]: MyoSuite's map where `shift` is 0.
+pub(super) fn logistic_excitation(x: f32, shift: f32) -> f32 {
+    1.0 / (1.0 + libm::expf(-5.0 * (x - 0.5) - shift))
+}
+
 impl Range {
     /// What the actuator is told.
     fn control(self, x: f32) -> f32 {
@@ -817,9 +823,7 @@ impl Range {
         let x = x.clamp(low, high);
         match self {
             Self::Excitation | Self::Control { .. } => x,
-            Self::LogisticExcitation { shift } => {
-                1.0 / (1.0 + libm::expf(-5.0 * (x - 0.5) - shift))
-            }
+            Self::LogisticExcitation { shift } => logistic_excitation(x, shift),
             Self::SpreadControl { low, high, shift } => {
                 let x = (x + shift).clamp(-1.0, 1.0);
                 low + 0.5 * (x + 1.0) * (high - low)

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::exemplar::Exemplar;
 use super::grasp;
-use super::task::{Track, Tracking, named, names};
+use super::task::{Arm, Track, TrackWeights, Tracking, named, names};
 use super::{Actions, Body, Config, HandEnv, HandError, Solver};
 use crate::env::{EnvError, Start, VectorEnv as _, Wish};
 use crate::random::episode_rng;
@@ -756,4 +756,106 @@ fn an_arm_goes_along_its_exemplar() {
             }
         }
     }
+}
+
+#[test]
+fn muscles_are_asked_for_poses_that_they_bring_the_hand_to() {
+    const N: usize = 64;
+    let config = Config {
+        actions: Actions::Logistic,
+        ..Config::default()
+    };
+    let row = ("hand/pose", Body::myohand().unwrap(), Solver::Batch);
+    let mut env = env(&row, config, N);
+    // The actions that the first poses were found with.
+    let mut rng = episode_rng(0, "hand", 0, "poses");
+    let actions: Vec<f32> = (0..N * env.n_actions())
+        .map(|_| (2.0 * rng.random::<f64>() - 1.0) as f32)
+        .collect();
+    for lane in 0..N {
+        env.reset_lane(lane, 1, lane as u64).unwrap();
+    }
+    // How many hands are near the poses that those `shift` places further brought theirs to.
+    let near = |env: &HandEnv, shift: usize| {
+        let n = env.n_observations();
+        let near = |lane: &usize| {
+            let seen = env.layout().seen(&env.observations()[lane * n..][..n]);
+            let pose = &env.setting().poses[(lane + shift) % N];
+            let squares = seen.joint_angles.iter().zip(pose);
+            let squares = squares.map(|(x, y)| (x - y).powi(2)).sum::<f32>();
+            (squares / pose.len() as f32).sqrt() < 0.146
+        };
+        (0..N).filter(near).count()
+    };
+    for _ in 0..50 {
+        env.step_flat(&actions).unwrap();
+    }
+    assert_eq!(near(&env, 0), N);
+    assert!(near(&env, 1) <= N / 16, "{} of {N}", near(&env, 1));
+    // Motors hold any angle.
+    let row = ("hand/pose", Body::robot().unwrap(), Solver::Batch);
+    let robot = self::env(&row, Config::default(), 1);
+    assert!(robot.setting().poses.is_empty());
+}
+
+/// Terms of an object task's reward, from poses alone; and what an arm does that is told nothing.
+#[test]
+fn an_object_earns_what_its_place_says() {
+    let body = Body::myohand().unwrap();
+    let moved = [Arm::Follows, Arm::Free].map(|arm| {
+        let weights = TrackWeights {
+            posture: 0.3,
+            energy: 0.2,
+            ..TrackWeights::default()
+        };
+        let track = Track {
+            exemplar: "cup_drink".to_owned(),
+            arm,
+            weights: weights.clone(),
+            ..Track::default()
+        };
+        let task = Tracking::new(track, &body, Path::new("")).unwrap();
+        let closed = task.grasp().closed.clone();
+        let mut env = HandEnv::new(body.clone(), task, Config::default(), 1).unwrap();
+        env.reset_lane(0, 1, 0).unwrap();
+        let first = env.layout().seen(env.observations()).object_pose[2];
+        let told = vec![0.0; env.n_actions()];
+        let mut lifted = 0;
+        for _ in 0..40 {
+            env.step_flat(&told).unwrap();
+            let seen = env.layout().seen(env.observations());
+            let (is, shall) = (&seen.object_pose[..7], &seen.target[..7]);
+            let apart = is.iter().zip(shall).take(3).map(|(x, y)| (x - y).powi(2));
+            let distance = apart.sum::<f32>().sqrt();
+            let alike = is.iter().zip(shall).skip(3).map(|(x, y)| x * y);
+            let angle = 2.0 * libm::acosf(alike.sum::<f32>().abs().min(1.0));
+            let up = |z: f32| z >= first + 0.02;
+            let open = seen.joint_angles.iter().zip(&closed);
+            let open = open.map(|(x, y)| (x - *y as f32).powi(2)).sum::<f32>() / 23.0;
+            let pull = seen.activations.iter().map(|x| x * x).sum::<f32>().sqrt() / 39.0;
+            let close = distance + 0.1 * angle / std::f32::consts::PI;
+            let expected = [
+                weights.object * libm::expf(-50.0 * close),
+                weights.lift * f32::from(u8::from(up(is[2]) && up(shall[2]))),
+                -weights.penalty * f32::from(u8::from(distance > 0.25)),
+                weights.posture * libm::expf(-5.0 * open),
+                -weights.energy * pull,
+            ];
+            for (i, (found, expected)) in env.reward_terms().iter().zip(expected).enumerate() {
+                assert!(
+                    (found - expected).abs() < 5e-3,
+                    "{arm:?} {i}: {found} {expected}"
+                );
+            }
+            lifted += u32::from(up(shall[2]));
+            if env.terminated()[0] {
+                break;
+            }
+        }
+        assert!(lifted > 0);
+        let seen = env.layout().seen(env.observations());
+        seen.hinge_angles.iter().map(|x| x.abs()).sum::<f32>()
+    });
+    // One goes along the exemplar, the other stays.
+    assert!(moved[0] > moved[1] + 0.05, "{moved:?}");
 }

@@ -1,4 +1,5 @@
-//! Proximal policy optimization (Schulman et al. 2017, arXiv:1707.06347), every detail of it with a number.
+//! Proximal policy optimization (Schulman et al. 2017, arXiv:1707.06347), every detail of it with a number, which stands where it is
+//! done, here or where this list says.
 //!
 //!  1. Segments of many worlds have one length; episodes that it cuts are bootstrapped (`rollout`).
 //!  2. An episode's end by its task is not its end by a limit of time: what would have come after the limit counts (Pardo et al.
@@ -6,16 +7,16 @@
 //!  3. Advantages are generalized (Schulman et al. 2016, arXiv:1506.02438, equation 16); what the critic shall say is advantage
 //!     plus value.
 //!  4. Observations are normalized by what was seen before the iteration, and cut at ten deviations (`Normalizer`).
-//!  5. Policy and critic share nothing; the policy's last layer is small at first (`ActorCritic`).
-//!  6. The actions' deviation is learnt, and does not depend on what is seen unless gSDE or Lattice explore; actions outside the
-//!     bounds are cut by the environment, after their density was taken.
+//!  5. Policy and critic share nothing; the policy's last layer is small at first (`actor_critic`).
+//!  6. The actions' deviation is learnt, and does not depend on what is seen unless gSDE or Lattice explore (`actor_critic`); actions
+//!     outside the bounds are cut on their way to the environment, after their density was taken (`rollout`).
 //!  7. Each epoch has an order of its own; minibatches are parts of it.
 //!  8. Advantages are normalized in each minibatch.
 //!  9. The surrogate is clipped (equation 7 of the first paper).
 //! 10. The critic's step may be clipped in the same way.
-//! 11. The entropy's weight is a bonus.
+//! 11. The entropy's weight is a bonus; less than 0, it lets noise fall faster.
 //! 12. Gradients are cut to a length; Adam with epsilon 1e-5.
-//! 13. The learning rate falls in a line to 0, unless it is told otherwise.
+//! 13. The learning rate falls in a line to 0, unless it is told otherwise (`recipes::motor`).
 //! 14. Where actions were drawn by an older policy, what followed counts as far as this one would have done the same: V-trace
 //!     (Espeholt et al. 2018, arXiv:1802.01561, equation 1, with remark 2's lambda). It is what is in 3. where policies are the
 //!     same.
@@ -54,7 +55,7 @@ pub struct PpoConfig {
     pub clip_value: Option<f64>,
     /// Weight of the critic's squared error.
     pub value: f64,
-    /// Weight of the entropy.
+    /// Weight of the entropy: a bonus of noise, a malus where it is less than 0.
     pub entropy: f64,
     /// Weight of how far the actions' means are outside their bounds: squares in halves of the ranges, summed over an
     /// action's numbers.
@@ -215,6 +216,7 @@ pub fn advantages(segment: &Segment, config: &PpoConfig) -> [Vec<f32>; 2] {
     let (gamma, lambda) = (config.gamma as f32, config.lambda as f32);
     let mut advantages = vec![0.0; rows];
     for row in (0..rows).rev() {
+        // 1. and 2.
         let (next, later) = match segment.ends[row] {
             End::Terminated => (0.0, 0.0),
             End::Truncated => (segment.after[row], 0.0),
@@ -222,8 +224,10 @@ pub fn advantages(segment: &Segment, config: &PpoConfig) -> [Vec<f32>; 2] {
         };
         let reward = config.reward_scale as f32 * segment.rewards[row];
         let error = reward + gamma * next - segment.values[row];
+        // 14.
         let counts = segment.log_ratios.get(row);
         let counts = counts.map_or(1.0, |ratio| ratio.exp().min(1.0));
+        // 3.
         advantages[row] = counts * (error + gamma * lambda * later);
     }
     let returns = advantages.iter().zip(&segment.values);
@@ -280,6 +284,7 @@ impl Batch {
                 true => advantages(segment, config),
                 false => [vec![0.0; segment.values.len()], segment.values.clone()],
             };
+            // 4.
             let seen = normalizer.applied(&segment.observations);
             batch.observations.extend(seen);
             batch.keeps.extend(segment.keeps());
@@ -309,6 +314,7 @@ impl Batch {
 
     /// Rows of some units: steps in their order, a step's units side by side.
     pub fn rows_of(&self, units: &[usize]) -> Vec<usize> {
+        // 16.
         let row = |step: usize, unit: usize| match self.span {
             1 => unit,
             span => (unit / self.worlds * span + step) * self.worlds + unit % self.worlds,
@@ -390,6 +396,7 @@ pub fn gradient(
     let actions = gather(&batch.actions, action)?.f_reshape([n, action as i64])?;
     let before = gather(&batch.log_probabilities, 1)?;
     let [mean, deviation] = rows.advantage.map(f64::from);
+    // 8.
     let advantages = (gather(&batch.advantages, 1)? - mean) / (deviation + 1e-8);
     let returns = gather(&batch.returns, 1)?;
     // A part's sums by the whole's rows: parts add up to the mean of the whole.
@@ -402,6 +409,7 @@ pub fn gradient(
     let value = &said.value;
     let log_ratio = density - before;
     let ratio = log_ratio.exp();
+    // 9.
     let policy = if batch.taught.is_empty() {
         let bounded = ratio.clamp(1.0 - config.clip, 1.0 + config.clip);
         -(&ratio * &advantages).minimum(&(bounded * &advantages))
@@ -413,6 +421,7 @@ pub fn gradient(
     };
     let policy = policy.sum(tch::Kind::Float) * share;
     let missed = (value - &returns).square();
+    // 10.
     let missed = match config.clip_value {
         None => missed,
         Some(clip) => {
@@ -424,7 +433,9 @@ pub fn gradient(
     let critic = missed.sum(tch::Kind::Float) * share;
     let entropy = entropy.sum(tch::Kind::Float) * share;
     let outside = outside(&said.mean, &batch.bounds)? * share;
+    // 11.
     let mut loss = &policy + &critic * config.value - &entropy * config.entropy;
+    // 17.
     if config.outside > 0.0 {
         loss += &outside * config.outside;
     }
@@ -639,6 +650,7 @@ impl Learner {
         };
         let mut order: Vec<usize> = (0..batch.units() * size).collect();
         'epochs: for epoch in 0..self.config.epochs {
+            // 7.
             let number = iteration * self.config.epochs + epoch;
             let mut rng = episode_rng(seed, "motor", number, "order");
             for i in (1..order.len()).rev() {
@@ -647,6 +659,7 @@ impl Learner {
             for units in order.chunks_exact(self.config.minibatch / batch.span) {
                 let own: Vec<usize> = units.iter().filter_map(own).collect();
                 let (losses, gradient) = self.gradient(&batch, &own, by, with)?;
+                // 12.
                 let (scale, norm) = clip_scale(&gradient, self.config.max_norm);
                 if !(losses.policy + losses.value).is_finite() || !norm.is_finite() {
                     return Err(RecipeError::Failed(format!(
@@ -656,6 +669,7 @@ impl Learner {
                 learnt.losses.add(losses, 1.0);
                 learnt.gradient_norm += norm;
                 learnt.minibatches += 1;
+                // 15.
                 let target = self.config.target_kl;
                 if target.is_some_and(|target| losses.kl > target) {
                     break 'epochs;

@@ -49,7 +49,7 @@ pub struct EpisodeResult {
     pub most: u32,
     /// Those after which what is wanted held.
     pub succeeded: u32,
-    /// Whether it held at the end.
+    /// Whether it held at the end; of tasks that are solved by a share of the steps, whether it did for as many.
     pub success: bool,
     /// Sum over its steps of the mean square of the muscles' activations; 0 of a hand with motors.
     pub activation: f64,
@@ -213,6 +213,19 @@ impl Roller {
         self.envs.iter().map(|env| env.task().terms())
     }
 
+    /// Of each task, whether its episodes differ in how they begin.
+    ///
+    /// # Errors
+    /// When an episode cannot begin.
+    pub fn draws(&mut self) -> Result<Vec<bool>, RecipeError> {
+        let begins = |env: &mut HandEnv, index| {
+            env.reset_lane(0, 0, index).map_err(failed)?;
+            Ok::<_, RecipeError>(env.observations()[..env.n_observations()].to_vec())
+        };
+        let draws = |env: &mut HandEnv| Ok(begins(env, 0)? != begins(env, 1)?);
+        self.envs.iter_mut().map(draws).collect()
+    }
+
     /// Steps of the longest episode.
     pub fn horizon(&self) -> usize {
         let steps = self.envs.iter().map(|env| env.max_steps() as usize);
@@ -245,7 +258,6 @@ impl Roller {
         let task = (item.index % self.envs.len() as u64) as usize;
         let env = &mut self.envs[task];
         let worlds = env.n_worlds();
-        let failed = |error: HandError| RecipeError::Failed(error.to_string());
         let mut rng = episode_rng(item.seed, "motor", item.index, "policy");
         let mut noise = Noise::new(&self.config, &self.network, &self.parameters, worlds)?;
         let along = if item.explores { self.along } else { 0.0 };
@@ -349,6 +361,9 @@ impl Roller {
                 }
                 let (terminated, truncated) = (env.terminated()[world], env.truncated()[world]);
                 if terminated || truncated {
+                    if let Some(share) = env.task().solved() {
+                        episode.success = episode.held() >= share;
+                    }
                     segment.episodes.push(*episode);
                 }
                 segment.ends.push(match (terminated, truncated || last) {
@@ -449,4 +464,8 @@ fn bootstrap(
         segment.after[rows.start + world] = value;
     }
     Ok(())
+}
+
+fn failed(error: HandError) -> RecipeError {
+    RecipeError::Failed(error.to_string())
 }

@@ -199,6 +199,16 @@ fn made_up(rng: &mut ChaCha8Rng) -> Vec<Text> {
     (0..64).map(row).collect()
 }
 
+/// Most memory that the process had so far, MiB; none where the system does not tell.
+pub(super) fn peak_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}
+
 /// User and system time of this process in seconds, in steps of 10 ms; wall time where the system does not say.
 pub(super) fn cpu_seconds() -> f64 {
     let ticks = fs::read_to_string("/proc/self/stat").ok().and_then(|stat| {

@@ -163,8 +163,8 @@ pub struct Summary {
 /// is not finite, a worker fails twice on the same item, or a file cannot be written.
 pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeError> {
     let tasks = read(config)?;
-    let trial = Roller::new(&tasks, 1, &config.network, config.seed, config.along)?;
-    let sizes = trial.sizes();
+    let mut trial = Roller::new(&tasks, 1, &config.network, config.seed, config.along)?;
+    let (sizes, draws) = (trial.sizes(), trial.draws()?);
     let terms: Vec<&[&str]> = trial.terms().collect();
     let length = length(config, &trial);
     let rows = check(config, tasks.len(), length)?;
@@ -223,7 +223,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let mut judged = None;
     if begun == 0 {
         // what it knows before it learns
-        let found = evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?;
+        let found = evaluate(config, &mut workers, learner.better.snapshot(), &draws)?;
         let mut line = Map::new();
         line.insert("step".to_owned(), 0.into());
         line.insert("env_steps".to_owned(), 0.into());
@@ -275,7 +275,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         }
         let due = learner.state.step.is_multiple_of(config.evaluate_every);
         if due || learner.state.step == iterations {
-            let found = evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?;
+            let found = evaluate(config, &mut workers, learner.better.snapshot(), &draws)?;
             line.extend(found.figures());
             judged = Some((learner.state.step, found));
         }
@@ -315,7 +315,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     };
     let judged = match judged {
         Some((of, found)) if of == step => found,
-        _ => evaluate(config, &mut workers, learner.better.snapshot(), tasks.len())?,
+        _ => evaluate(config, &mut workers, learner.better.snapshot(), &draws)?,
     };
     let policy = options.out.join("policy.safetensors");
     std::fs::write(&policy, learner.bytes()?)
@@ -358,6 +358,7 @@ fn line(
         ("outside", learnt.losses.outside.into()),
         ("gradient_norm", learnt.gradient_norm.into()),
         ("learning_rate", learning_rate.into()),
+        ("minibatches", learnt.minibatches.into()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into_iter()
@@ -423,6 +424,9 @@ pub(super) fn length(config: &Config, roller: &Roller) -> usize {
     }
 }
 
+/// Threads beyond which no machine is faster.
+const MOST_WORKERS: usize = 1024;
+
 /// Whether the numbers make sense with so many tasks and items of so many steps: rows of an iteration.
 pub(super) fn check(config: &Config, tasks: usize, length: usize) -> Result<usize, RecipeError> {
     let rows = config.worlds.saturating_mul(length);
@@ -445,6 +449,12 @@ pub(super) fn check(config: &Config, tasks: usize, length: usize) -> Result<usiz
         return Err(RecipeError::Input(format!(
             "items: expected a multiple of the {tasks} tasks, so that all have equal shares, found {}",
             config.items
+        )));
+    }
+    if config.workers > MOST_WORKERS {
+        return Err(RecipeError::Input(format!(
+            "workers: expected at most {MOST_WORKERS}, found {}",
+            config.workers
         )));
     }
     if rows as u64 > u64::from(u32::MAX) {
@@ -481,8 +491,8 @@ pub(super) fn check(config: &Config, tasks: usize, length: usize) -> Result<usiz
     Ok(rows)
 }
 
-/// Of what a run with these settings learns from: blake3 of its tasks' files, of the files that these name, and of its teachers,
-/// hexadecimal (64 characters).
+/// Of what a run with these settings learns from: blake3 of its tasks' files, of the files that these name, of its teachers and of
+/// what it begins from, hexadecimal (64 characters).
 ///
 /// # Errors
 /// When one cannot be read.
@@ -504,8 +514,8 @@ fn digest_of(tasks: &[HandScenario], config: &Config) -> Result<String, RecipeEr
             file(&mut hasher, &reference)?;
         }
     }
-    for teacher in &config.teachers {
-        file(&mut hasher, teacher)?;
+    for policy in config.teachers.iter().chain(&config.from) {
+        file(&mut hasher, policy)?;
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
@@ -529,7 +539,7 @@ pub fn same_result(one: &Config, other: &Config) -> Result<bool, RecipeError> {
     Ok(of_record(one)? == of_record(other)? && one.scenario == other.scenario)
 }
 
-/// What of the configuration decides the result; what files decide is in the digest, or in the checkpoint's values.
+/// What of the configuration decides the result; what files decide is in the digest.
 fn of_record(config: &Config) -> Result<Value, RecipeError> {
     let mut value =
         serde_json::to_value(config).map_err(|error| RecipeError::Failed(error.to_string()))?;
@@ -600,8 +610,8 @@ impl Trainee<'_> {
 
     /// Takes over a policy's values and what it saw of observations.
     fn load(&mut self, policy: &Path) -> Result<(), RecipeError> {
+        check_policy(policy, self.sizes, &self.bounds)?;
         self.parameters.load(policy)?;
-        check_bounds(policy, &self.bounds)?;
         self.better.values = self.parameters.values().to_vec();
         self.better.moments = read_moments(policy, self.sizes[0])?;
         Ok(())
@@ -636,8 +646,12 @@ impl Trainee<'_> {
     }
 }
 
-/// Whether a policy's file is for actions of these ranges.
-fn check_bounds(policy: &Path, bounds: &[[f32; 2]]) -> Result<(), RecipeError> {
+/// Whether a policy's file is for observations and actions of these sizes, and actions of these ranges.
+fn check_policy(
+    policy: &Path,
+    [observation, action]: [usize; 2],
+    bounds: &[[f32; 2]],
+) -> Result<(), RecipeError> {
     let wrong = |text: String| RecipeError::Input(format!("{}: {text}", policy.display()));
     let metadata = safetensors_metadata(policy)?;
     let shape: Value = metadata
@@ -647,6 +661,14 @@ fn check_bounds(policy: &Path, bounds: &[[f32; 2]]) -> Result<(), RecipeError> {
     let found: Option<Vec<[f32; 2]>> = serde_json::from_value(shape["bounds"].clone()).ok();
     let found = found
         .ok_or_else(|| wrong("expected a policy, with the ranges of its actions".to_owned()))?;
+    let size = |name: &str| shape[name].as_u64().unwrap_or_default();
+    let sizes = [size("observation"), size("action")];
+    if sizes != [observation as u64, action as u64] {
+        let [seen, told] = sizes;
+        return Err(wrong(format!(
+            "the policy is for {seen} numbers of an observation and {told} of an action, the task has {observation} and {action}"
+        )));
+    }
     match found.iter().zip(bounds).find(|(found, own)| found != own) {
         None => Ok(()),
         Some((found, own)) => Err(wrong(format!(
@@ -695,8 +717,8 @@ fn teachers(
 ) -> Result<Vec<Arc<Snapshot>>, RecipeError> {
     let read = |(number, path): (usize, &PathBuf)| {
         let (_, mut parameters) = ActorCritic::new(&config.network, sizes, 0)?;
+        check_policy(path, sizes, bounds)?;
         parameters.load(path)?;
-        check_bounds(path, bounds)?;
         Ok(Arc::new(Snapshot {
             // No learner's: those count up from 0.
             version: u64::MAX - number as u64,
@@ -818,7 +840,7 @@ fn figures(line: &mut Map<String, Value>, segments: &[Segment], terms: &[&[&str]
     }
     let diverged: Vec<&[u64; 2]> = segments.iter().flat_map(|s| &s.diverged).collect();
     if !diverged.is_empty() {
-        // seed and episode make each of them again
+        // seed and episode of each: how it began
         line.insert("diverged".to_owned(), json!(diverged));
     }
 }
@@ -852,14 +874,15 @@ fn values(list: &[Estimate]) -> Vec<f64> {
     list.iter().map(|estimate| estimate.value).collect()
 }
 
-/// Episodes of another seed than those that the run learns from; of a task that draws nothing, they all begin alike.
+/// Episodes of another seed than those that the run learns from. Those of a task that draws nothing are one and the same, and count as
+/// one.
 fn evaluate(
     config: &Config,
     workers: &mut Workers,
     policy: Snapshot,
-    tasks: usize,
+    draws: &[bool],
 ) -> Result<Judged, RecipeError> {
-    let items = config.evaluate_episodes.div_ceil(config.worlds as u64) * tasks as u64;
+    let items = config.evaluate_episodes.div_ceil(config.worlds as u64) * draws.len() as u64;
     let items = (0..items).map(|index| Item {
         seed: config.seed.wrapping_add(1 << 32),
         index,
@@ -874,16 +897,19 @@ fn evaluate(
         reward: Vec::new(),
         activation: Vec::new(),
     };
-    for task in 0..tasks {
+    for (task, draws) in draws.iter().enumerate() {
         let all = segments.iter().flat_map(|segment| &segment.episodes);
-        let own: Vec<&EpisodeResult> = all.filter(|episode| episode.task == task).collect();
+        let mut own: Vec<&EpisodeResult> = all.filter(|episode| episode.task == task).collect();
+        if !draws {
+            own.truncate(1);
+        }
         let n = own.len().max(1) as f64;
         let right = own.iter().filter(|episode| episode.success).count();
         judged.success.push(share(right, own.len()));
         let solved = own.iter().filter(|episode| episode.solved()).count();
         judged.solved.push(share(solved, own.len()));
         let mean = |of: &dyn Fn(&EpisodeResult) -> f64| own.iter().map(|e| of(e)).sum::<f64>() / n;
-        // Counts are exact: where all episodes are alike, their share is that of each, and thresholds are held against it.
+        // Counts are exact: thresholds are held against shares of them.
         let count = |of: &dyn Fn(&EpisodeResult) -> u32| -> u64 {
             own.iter().map(|e| u64::from(of(e))).sum()
         };

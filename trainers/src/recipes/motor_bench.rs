@@ -1,5 +1,8 @@
 //! How fast hands are stepped and learn: steps of the environment a second of one core's time, beside which a peer's can be
-//! measured (tests/peers/motor/loop_speed.py).
+//! measured (tests/peers/motor/loop_speed.py), what a second worker adds, and how much memory the worlds take.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -7,12 +10,12 @@ use serde::Serialize;
 use sim::hand::{HandScenario, Width};
 
 use super::RecipeError;
-use super::bench::cpu_seconds;
+use super::bench::{cpu_seconds, peak_mib};
 use super::motor::{Config, Mode, Source, check, length, read};
 use crate::motor::ppo::Learner;
-use crate::motor::{ActorCritic, Alone, Roller, Workers};
+use crate::motor::{ActorCritic, Alone, Item, Job, Roller, Workers};
 
-/// What was measured, with one thread.
+/// What was measured, with one thread if nothing else is said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figures {
     /// The task.
@@ -25,12 +28,18 @@ pub struct Figures {
     pub env_steps_per_core_second: f64,
     /// The same of the whole loop: the policy acts, and learns.
     pub loop_env_steps_per_core_second: f64,
+    /// How many times as many steps two workers make as one, in the same time, with the policy that acts; none where there is one core.
+    pub two_workers_times_one: Option<f64>,
+    /// Most memory that the process had until its worlds were stepped, MiB; none where the system does not tell.
+    pub peak_mib: Option<u64>,
 }
 
 /// Steps of each world in a measurement.
 const STEPS: usize = 300;
 /// Iterations of learning that are measured, after one that is not.
 const ITERATIONS: u64 = 3;
+/// Rounds in turn of one worker and two, after one that is not measured.
+const ROUNDS: u64 = 10;
 
 /// Measures the first task of a configuration.
 ///
@@ -43,12 +52,16 @@ pub fn run(config: &Config, print: bool) -> Result<Figures, RecipeError> {
         ..config.clone()
     };
     let task = read(config)?.swap_remove(0);
+    let env_steps_per_core_second = stepping(&task, config)?;
+    let peak_mib = peak_mib();
     let figures = Figures {
         scenario: task.hand_task.name.clone(),
         worlds: config.worlds,
         lanes: Width::best().lanes(),
-        env_steps_per_core_second: stepping(&task, config)?,
-        loop_env_steps_per_core_second: learning(task, config)?,
+        env_steps_per_core_second,
+        loop_env_steps_per_core_second: learning(&task, config)?,
+        two_workers_times_one: scaling(&task, config)?,
+        peak_mib,
     };
     if print {
         eprintln!(
@@ -59,6 +72,12 @@ pub fn run(config: &Config, print: bool) -> Result<Figures, RecipeError> {
             figures.env_steps_per_core_second,
             figures.loop_env_steps_per_core_second
         );
+        if let Some(times) = figures.two_workers_times_one {
+            eprintln!("two workers make {times:.2} times the steps of one");
+        }
+        if let Some(mib) = figures.peak_mib {
+            eprintln!("{mib} MiB at most until the worlds were stepped");
+        }
     }
     Ok(figures)
 }
@@ -100,9 +119,55 @@ fn stepping(task: &HandScenario, config: &Config) -> Result<f64, RecipeError> {
     Ok((STEPS * config.worlds) as f64 / seconds)
 }
 
-fn learning(task: HandScenario, config: &Config) -> Result<f64, RecipeError> {
-    let (worlds, network, seed) = (config.worlds, config.network.clone(), config.seed);
-    let make = move || Roller::new(std::slice::from_ref(&task), worlds, &network, seed, 0.0);
+/// Makes what acts in the worlds of a worker.
+fn maker(
+    task: &HandScenario,
+    config: &Config,
+) -> impl Fn() -> Result<Roller, RecipeError> + Clone + Send + Sync + 'static {
+    let (task, network) = (task.clone(), config.network.clone());
+    let (worlds, seed) = (config.worlds, config.seed);
+    move || Roller::new(std::slice::from_ref(&task), worlds, &network, seed, 0.0)
+}
+
+/// Steps in a time of two workers, by those of one.
+fn scaling(task: &HandScenario, config: &Config) -> Result<Option<f64>, RecipeError> {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return Ok(None);
+    }
+    let make = maker(task, config);
+    let trial = make()?;
+    let (sizes, steps) = (trial.sizes(), length(config, &trial));
+    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
+    let learner = Learner::new(&config.ppo, &config.network, parameters.values(), sizes);
+    let policy = Arc::new(learner.snapshot());
+    let mut workers = [1, 2].map(|n| (n, Workers::new(n, &config.ppo, make.clone())));
+    let mut seconds = [0.0; 2];
+    for round in 0..=ROUNDS {
+        for ((n, workers), seconds) in workers.iter_mut().zip(&mut seconds) {
+            // two items for each, so that none waits long for the other's last
+            let job = |index| Job::Roll {
+                item: Item {
+                    seed: config.seed,
+                    index,
+                    steps,
+                    explores: true,
+                },
+                policy: Arc::clone(&policy),
+                teacher: None,
+            };
+            let start = Instant::now();
+            workers.run((0..2 * *n as u64).map(job).collect())?;
+            if round > 0 {
+                *seconds += start.elapsed().as_secs_f64();
+            }
+        }
+    }
+    Ok(Some(2.0 * seconds[0] / seconds[1]))
+}
+
+fn learning(task: &HandScenario, config: &Config) -> Result<f64, RecipeError> {
+    let seed = config.seed;
+    let make = maker(task, config);
     let trial = make()?;
     let (sizes, length) = (trial.sizes(), length(config, &trial));
     let rows = check(config, 1, length)?;

@@ -247,7 +247,8 @@ fn runs(config: &Config, out: &Path) -> Vec<Run> {
 /// Carries the study out, as far as it is not done yet.
 ///
 /// # Errors
-/// As [`motor::run`]; when a run's folder is of other settings.
+/// As [`motor::run`]; when a run's folder is of other settings. A run that fails on the way keeps only those that learn from it from
+/// being done, and is told at the end.
 pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeError> {
     check(config)?;
     let runs = runs(config, &options.out);
@@ -265,7 +266,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
         }
     }
     write_config(config, &options.out)?;
-    let mut session = 0;
+    let (mut session, mut failures) = (0, Vec::new());
     for (number, run) in runs.iter().enumerate() {
         let stopped = options.stop.load(Ordering::Relaxed);
         if stopped || options.stop_after.is_some_and(|after| session >= after) {
@@ -282,16 +283,23 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
         if options.progress {
             eprintln!("run {} of {}: {}", number + 1, runs.len(), run.name);
         }
-        let summary = motor::run(
-            &run.config,
-            &RunOptions {
-                out: run.folder.clone(),
-                resume: true,
-                stop: options.stop,
-                stop_after: None,
-                progress: options.progress,
-            },
-        )?;
+        let own = RunOptions {
+            out: run.folder.clone(),
+            resume: true,
+            stop: options.stop,
+            stop_after: None,
+            progress: options.progress,
+        };
+        let summary = match motor::run(&run.config, &own) {
+            Ok(summary) => summary,
+            Err(RecipeError::Failed(error)) => {
+                let failure = format!("run {}: {error}", run.name);
+                eprintln!("{failure}");
+                failures.push(failure);
+                continue;
+            }
+            Err(wrong) => return Err(wrong),
+        };
         if summary.step < summary.steps {
             break;
         }
@@ -299,7 +307,11 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Study, RecipeErr
         session += 1;
         report(config, &runs, &options.out)?;
     }
-    report(config, &runs, &options.out)
+    let study = report(config, &runs, &options.out)?;
+    if failures.is_empty() {
+        return Ok(study);
+    }
+    Err(RecipeError::Failed(failures.join("\n")))
 }
 
 /// In the folder of a run that is done: what it came to.
@@ -429,7 +441,8 @@ fn unchanged(run: &Run) -> Result<(), RecipeError> {
         return Ok(());
     }
     Err(wrong(
-        "the run's scenarios or teachers have changed since; name another folder".to_owned(),
+        "the run's scenarios, teachers, or what it began from have changed since; name another folder"
+            .to_owned(),
     ))
 }
 

@@ -109,6 +109,43 @@ fn a_policy_learns_where_a_point_shall_go() {
     assert!(after.reward[0] > before.reward[0]);
 }
 
+/// The first minibatch is of the policy that acted; after its step the policy is another.
+#[test]
+fn an_iteration_ends_where_the_policy_went_too_far() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, target_kl, expected) in [("free", None, 4), ("bound", Some(1e-9), 2)] {
+        let config = Config {
+            ppo: PpoConfig {
+                target_kl,
+                ..tiny().ppo
+            },
+            ..tiny()
+        };
+        let out = folder.path().join(name);
+        go(&config, &out, false, Some(3)).unwrap();
+        let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let found: Vec<u64> = lines
+            .filter_map(|line| line["minibatches"].as_u64())
+            .collect();
+        assert_eq!(found, [expected; 3], "{name}");
+    }
+}
+
+/// Where nothing is drawn, all episodes of an evaluation are one.
+#[test]
+fn equal_episodes_count_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        scenario: vec![scenario("track/cup_drink")],
+        ..tiny()
+    };
+    let done = go(&config, folder.path(), false, Some(0)).unwrap();
+    assert_eq!((done.success[0].n, done.solved[0].n), (1, 1));
+}
+
 /// The file is read without libtorch, and its actions are libtorch's.
 #[test]
 fn a_policys_file_acts_as_it_was_learnt() {
@@ -320,6 +357,13 @@ fn what_cannot_be_trained_is_said_before() {
         ),
         (
             Config {
+                workers: 1_000_000,
+                ..tiny()
+            },
+            "workers: expected at most 1024, found 1000000",
+        ),
+        (
+            Config {
                 length: 21,
                 ..tiny()
             },
@@ -349,6 +393,12 @@ fn speed_is_measured_of_what_would_be_trained() {
     let figures = motor_bench::run(&tiny(), false).unwrap();
     assert_eq!((figures.scenario.as_str(), figures.worlds), ("Point", 4));
     assert!(figures.env_steps_per_core_second > figures.loop_env_steps_per_core_second);
+    assert!(figures.peak_mib.is_none_or(|mib| mib > 1));
+    assert!(
+        figures
+            .two_workers_times_one
+            .is_none_or(|times| times > 0.0)
+    );
     let wrong = Config {
         ppo: PpoConfig {
             minibatch: 7,
@@ -614,6 +664,11 @@ fn a_student_does_what_its_teacher_does() {
         teachers: vec![taught.policy.clone(); 2],
         ..teacher.clone()
     };
+    let unlike = Config {
+        scenario: vec![scenario("reach")],
+        teachers: vec![taught.policy.clone()],
+        ..tiny()
+    };
     let other = Config {
         teachers: vec![taught.policy],
         ..tiny()
@@ -624,6 +679,10 @@ fn a_student_does_what_its_teacher_does() {
             "teachers: expected one for each of the 1 tasks, found 2",
         ),
         (other, "policy.0.weight"),
+        (
+            unlike,
+            "numbers of an observation and 2 of an action, the task has",
+        ),
     ] {
         let out = folder.path().join("none");
         let error = go(&config, &out, false, None).unwrap_err();
@@ -763,6 +822,13 @@ fn a_study_compares_what_learning_starts_from() {
     assert_eq!((others.done, others.runs), (8, 9));
     assert!(!taken.join("metrics.jsonl").exists());
     drop(lock);
+    // One that fails is told, the next time it is tried again.
+    let in_the_way = taken.join("metrics.jsonl");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let error = study(&config, "study", true, None).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.to_string().contains("run far_prior_1: "), "{error}");
+    std::fs::remove_dir(&in_the_way).unwrap();
     let whole = study(&config, "study", true, None).unwrap();
     assert_eq!((whole.done, whole.runs), (9, 9));
     assert_eq!(whole.learnt.len(), 5);

@@ -257,6 +257,16 @@ fn search(objects: &[String], hand: Hand, how: &Search, out: &Path) -> Result<Do
         Err(error) => return Err(input(format!("{}: {error}", out.display()))),
     };
     let body = hand.choice().body().map_err(failed)?;
+    let joints = body.model.joint.len();
+    if let Some(other) = kept.iter().find(|grasp| grasp.closed.len() != joints) {
+        return Err(input(format!(
+            "{}: expected grasps of {}, which has {joints} joints, found one of {} joints for {}",
+            out.display(),
+            body.model.name,
+            other.closed.len(),
+            other.object
+        )));
+    }
     let (started, total) = (Instant::now(), found.len());
     let mut lost = Vec::new();
     for (done, prop) in (1..).zip(found) {

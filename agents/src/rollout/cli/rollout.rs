@@ -168,7 +168,7 @@ fn experts(
 
 #[derive(Args)]
 pub(crate) struct RunArguments {
-    /// Files, or names of scenarios that come with habitus; episodes are dealt to them in turn.
+    /// Files, or names of scenarios that come with habitus; episodes are dealt to them, and to the tasks of those that vary, in turn.
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
@@ -298,11 +298,10 @@ pub(crate) fn run(command: Command, seed: u64) -> Result<Done, CommandError> {
 }
 
 fn record(arguments: &RunArguments, seed: u64) -> Result<Done, CommandError> {
-    let scenarios = arguments
-        .scenarios
-        .iter()
-        .map(|name| scenario::find(name))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut scenarios = Vec::new();
+    for name in &arguments.scenarios {
+        scenarios.extend(scenario::find(name)?.variants()?);
+    }
     let plan = Plan {
         scenarios,
         settings: arguments.how.settings(seed)?,

@@ -86,6 +86,14 @@ pub trait Task: Debug + Send + Sync {
     /// The state that a start varies: velocities and activations 0.
     fn standing(&self, setting: &Setting) -> WorldState;
 
+    /// Makes what drawing needs besides, when an environment is made.
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    fn prepare(&self, _: &Body, _: &mut Setting) -> Result<(), HandError> {
+        Ok(())
+    }
+
     /// The start of an episode and its target, drawn from the episode's stream; `start` is [`Task::standing`].
     fn draw(
         &self,
@@ -242,6 +250,9 @@ impl Task for Box<dyn Task> {
     }
     fn standing(&self, setting: &Setting) -> WorldState {
         (**self).standing(setting)
+    }
+    fn prepare(&self, body: &Body, setting: &mut Setting) -> Result<(), HandError> {
+        (**self).prepare(body, setting)
     }
     fn draw(
         &self,

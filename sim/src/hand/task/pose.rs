@@ -1,27 +1,43 @@
 //! All joints at given angles.
 //!
 //! MyoSuite's `myoHandPoseRandom-v0` starts anywhere within the joints' limits and draws the target from the box around ten
-//! signs of the American sign language, with the wrist always at 0; 100 actions of 20 ms. Here start and target are drawn alike,
-//! from a share of each joint's range, so that any hand will do and the wrist takes part. Errors are root mean squares over
-//! the joints instead of lengths of the list, so that thresholds mean the same for any number of joints; the defaults are
-//! MyoSuite's for 23.
+//! signs of the American sign language, with the wrist always at 0; 100 actions of 20 ms. Motors hold any angle: a hand with motors
+//! starts, and is asked for poses, within a share of each joint's range. Most poses of a box are none that muscles hold, because
+//! tendons pull at several joints at once: a hand with muscles starts at rest, and is asked for poses that actions which stay,
+//! drawn evenly, bring it to from there. Errors are root mean squares over the joints instead of lengths of the list, so that
+//! thresholds mean the same for any number of joints; the defaults are MyoSuite's for 23.
 
-use ::hand::batch::WorldState;
+use ::hand::batch::{Batch, WorldState};
 use ::hand::scene::Scene;
+use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Task, Verdict, at_rest, draw_angles, effort, empty_scene, root_mean_square, whether};
+use super::{
+    Task, Verdict, at_rest, draw_angles, effort, empty_scene, root_mean_square, symmetric, whether,
+};
+use crate::hand::env::logistic_excitation;
 use crate::hand::{Body, HandError, Seen, Setting};
+use crate::random::episode_rng;
+
+/// Poses of a set.
+const N_POSES: usize = 1024;
+
+/// Steps of its model, from rest, after which it has come to one: half of all hands move by less than 0.2 rad/s then (root mean
+/// square over the joints).
+const POSE_STEPS: usize = 500;
 
 /// All joints at given angles. Target: angles in radians (n_joints). Error: target minus angles (n_joints).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pose {
-    /// Share of each joint's range, around its middle, from which start and target are drawn, in [0, 1]. With more, fingers
-    /// lie in each other's way more often.
-    pub share: f64,
+    /// Share of each joint's range, around its middle, from which the start is drawn, and the target of a hand with motors, in
+    /// [0, 1]. With more, fingers lie in each other's way more often. Left out: half with motors; with muscles the start is rest.
+    pub share: Option<f64>,
+    /// Number of the set that the poses of a hand with muscles are of. Sets have 1,024 poses each: in another set are others than
+    /// those that were learnt.
+    pub set: u32,
     /// Success: root mean square of the errors in radians. MyoSuite's 0.7 rad over 23 joints are 0.146.
     pub near_rad: f32,
     /// The end: MyoSuite's 2 π over 23 joints are 1.31.
@@ -49,7 +65,8 @@ pub struct PoseWeights {
 impl Default for Pose {
     fn default() -> Self {
         Self {
-            share: 0.5,
+            share: None,
+            set: 0,
             near_rad: 0.146,
             far_rad: 1.31,
             max_steps: 100,
@@ -105,6 +122,13 @@ impl Task for Pose {
         at_rest(setting, &[], Vec::new())
     }
 
+    fn prepare(&self, body: &Body, setting: &mut Setting) -> Result<(), HandError> {
+        if !body.model.muscle.is_empty() {
+            setting.poses = poses_of_muscles(body, &self.standing(setting), self.set)?;
+        }
+        Ok(())
+    }
+
     fn draw(
         &self,
         setting: &Setting,
@@ -112,11 +136,20 @@ impl Task for Pose {
         start: &mut WorldState,
         target: &mut [f32],
     ) {
-        for list in [&mut start.qpos[..], target] {
-            let angles = draw_angles(setting, self.share, rng);
-            for (x, angle) in list.iter_mut().zip(angles) {
+        let muscles = !setting.poses.is_empty();
+        let mut fill = |list: &mut [f32]| {
+            let share = self.share.unwrap_or(0.5);
+            for (x, angle) in list.iter_mut().zip(draw_angles(setting, share, rng)) {
                 *x = angle as f32;
             }
+        };
+        if self.share.is_some() || !muscles {
+            fill(&mut start.qpos);
+        }
+        if muscles {
+            target.copy_from_slice(&setting.poses[rng.random_range(0..setting.poses.len())]);
+        } else {
+            fill(target);
         }
     }
 
@@ -151,4 +184,27 @@ impl Task for Pose {
             terminated: far,
         }
     }
+}
+
+/// Where a hand comes to, from a state, under actions that stay: each muscle told a number in [-1, 1] drawn evenly (at most N_POSES ×
+/// n_joints). A set is the same whenever it is asked for.
+fn poses_of_muscles(body: &Body, from: &WorldState, set: u32) -> Result<Vec<Vec<f32>>, HandError> {
+    let mut batch = Batch::new(&empty_scene(body), N_POSES)?;
+    let mut rng = episode_rng(0, "hand", u64::from(set), "poses");
+    for world in 0..N_POSES {
+        batch.set_state(world, from);
+        let mut control = batch.control_mut(world);
+        for muscle in 0..body.model.muscle.len() {
+            control.set(muscle, logistic_excitation(symmetric(&mut rng) as f32, 0.0));
+        }
+    }
+    batch.step(POSE_STEPS, 1);
+    let whole = (0..N_POSES).filter(|world| !batch.has_diverged(*world));
+    let poses: Vec<_> = whole.map(|world| batch.state(world).qpos).collect();
+    if poses.is_empty() {
+        let text =
+            "expected muscles that bring it to rest somewhere, found that its motion diverges";
+        return Err(HandError::Model(text.to_owned()));
+    }
+    Ok(poses)
 }
