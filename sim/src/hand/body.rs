@@ -1,5 +1,7 @@
 //! Hands, and what tasks need to know of them.
 
+use std::sync::Arc;
+
 use ::hand::kernel::Kernel;
 use ::hand::model::{self, Model, ParameterSet};
 
@@ -102,7 +104,7 @@ pub struct Setting {
     pub tips: Vec<(String, [f64; 3])>,
     /// Poses that targets are drawn from, where the task made some: see [`Task::prepare`](super::task::Task::prepare)
     /// (any number × n_joints).
-    pub poses: Vec<Vec<f32>>,
+    pub poses: Arc<Vec<Vec<f32>>>,
     /// The last joint of each finger and the one before it: tendons bend them together (at most n_tips).
     pub followers: Vec<[usize; 2]>,
 }
@@ -132,7 +134,7 @@ impl Setting {
             tips,
             kernel: Kernel::new(&model, body.parameters),
             n_joints: body.model.joint.len(),
-            poses: Vec::new(),
+            poses: Arc::default(),
             model,
         })
     }

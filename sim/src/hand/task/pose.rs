@@ -7,7 +7,11 @@
 //! drawn evenly, bring it to from there. Errors are root mean squares over the joints instead of lengths of the list, so that
 //! thresholds mean the same for any number of joints; the defaults are MyoSuite's for 23.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use ::hand::batch::{Batch, WorldState};
+use ::hand::model;
 use ::hand::scene::Scene;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -27,6 +31,9 @@ const N_POSES: usize = 1024;
 /// Steps of its model, from rest, after which it has come to one: half of all hands move by less than 0.2 rad/s then (root mean
 /// square over the joints).
 const POSE_STEPS: usize = 500;
+
+/// Sets that were made so far, by blake3 of the hand and by number: one takes as long as hundreds of episodes' steps.
+static SETS: Mutex<BTreeMap<([u8; 32], u32), Arc<Vec<Vec<f32>>>>> = Mutex::new(BTreeMap::new());
 
 /// All joints at given angles. Target: angles in radians (n_joints). Error: target minus angles (n_joints).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -124,7 +131,16 @@ impl Task for Pose {
 
     fn prepare(&self, body: &Body, setting: &mut Setting) -> Result<(), HandError> {
         if !body.model.muscle.is_empty() {
-            setting.poses = poses_of_muscles(body, &self.standing(setting), self.set)?;
+            let hand = model::save(&body.model) + &format!("{:?}", body.parameters);
+            let key = (*blake3::hash(hand.as_bytes()).as_bytes(), self.set);
+            let mut sets = SETS.lock().unwrap_or_else(PoisonError::into_inner);
+            setting.poses = match sets.get(&key) {
+                Some(poses) => Arc::clone(poses),
+                None => {
+                    let poses = poses_of_muscles(body, &self.standing(setting), self.set)?;
+                    Arc::clone(sets.entry(key).or_insert(Arc::new(poses)))
+                }
+            };
         }
         Ok(())
     }
