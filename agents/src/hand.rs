@@ -96,7 +96,7 @@ pub struct Played {
     pub steps: u32,
     /// Share of them after which what is wanted held.
     pub held: f32,
-    /// Whether it held at the end.
+    /// See [`HandEnv::episode_succeeded`].
     pub success: bool,
 }
 
@@ -139,16 +139,12 @@ pub fn play(
                 let played = &mut now[*lane];
                 played.total += env.rewards()[*lane];
                 played.steps += 1;
-                played.success = env.succeeded()[*lane];
-                played.held += f32::from(u8::from(played.success));
+                played.success = env.episode_succeeded(*lane);
+                played.held += f32::from(u8::from(env.succeeded()[*lane]));
             }
             running.retain(|lane| !env.terminated()[*lane] && !env.truncated()[*lane]);
         }
         for played in &mut now {
-            if let Some(share) = env.task().solved() {
-                let most = f64::from(env.max_steps());
-                played.success = f64::from(played.held) / most >= share;
-            }
             played.held /= played.steps.max(1) as f32;
         }
         played.extend(now);

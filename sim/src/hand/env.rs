@@ -649,6 +649,13 @@ impl HandEnv {
         );
     }
 
+    /// Whether a world's episode is a success so far: what is wanted holds now, or has held after as many actions as solve the task.
+    pub fn episode_succeeded(&self, lane: usize) -> bool {
+        let held = f64::from(self.lanes[lane].held) / f64::from(self.max_steps);
+        let solves = self.task.solved().map(|share| held >= share);
+        solves.unwrap_or(self.succeeded[lane])
+    }
+
     /// What a step led to, as named values.
     fn outcome(&self, lane: usize, refusal: Option<String>) -> Outcome {
         let (n, n_terms) = (self.layout.size(), self.task.terms().len());
@@ -664,14 +671,12 @@ impl HandEnv {
             let text = format!("seed {seed}, episode {index}, step {step}");
             info.insert("diverged".to_owned(), Value::Text(text));
         }
-        let held = f64::from(self.lanes[lane].held) / f64::from(self.max_steps);
-        let solves = self.task.solved().map(|share| held >= share);
         Outcome {
             observation: self.layout.observation(&self.observations[lane * n..][..n]),
             reward_terms: terms.map(term).collect(),
             terminated: self.terminated[lane],
             truncated: self.truncated[lane],
-            success: solves.unwrap_or(self.succeeded[lane]),
+            success: self.episode_succeeded(lane),
             refusal,
             info,
         }

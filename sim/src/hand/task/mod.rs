@@ -89,7 +89,7 @@ pub trait Task: Debug + Send + Sync {
     /// Makes what drawing needs besides, when an environment is made.
     ///
     /// # Errors
-    /// When there is not enough memory.
+    /// When there is not enough memory, or nothing to draw from.
     fn prepare(&self, _: &Body, _: &mut Setting) -> Result<(), HandError> {
         Ok(())
     }
