@@ -76,9 +76,9 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of worlds in which nothing was seen yet.
-    pub fn new(config: &ActorCriticConfig, worlds: usize) -> Self {
-        let nothing = || Tensor::zeros([worlds as i64, config.lstm], (Kind::Float, Device::Cpu));
+    /// Of worlds in which nothing was seen yet, where the networks are.
+    pub fn new(config: &ActorCriticConfig, worlds: usize, device: Device) -> Self {
+        let nothing = || Tensor::zeros([worlds as i64, config.lstm], (Kind::Float, device));
         let count = if config.lstm > 0 { 4 } else { 0 };
         Self {
             tensors: (0..count).map(|_| nothing()).collect(),
@@ -90,9 +90,9 @@ impl Memory {
     pub fn of(&self, worlds: &[usize]) -> Self {
         let worlds: Vec<i64> = worlds.iter().map(|world| *world as i64).collect();
         let rows = Tensor::from_slice(&worlds);
-        let tensors = self.tensors.iter();
+        let of = |x: &Tensor| x.index_select(0, &rows.to_device(x.device()));
         Self {
-            tensors: tensors.map(|x| x.index_select(0, &rows)).collect(),
+            tensors: self.tensors.iter().map(of).collect(),
         }
     }
 }
@@ -132,7 +132,7 @@ pub struct ActorCritic {
 const LEAST_VARIANCE: f64 = 1e-6;
 
 impl ActorCritic {
-    /// For observations and actions of so many numbers.
+    /// For observations and actions of so many numbers, on a device.
     ///
     /// # Errors
     /// When a width is not positive, or libtorch refuses.
@@ -140,6 +140,7 @@ impl ActorCritic {
         config: &ActorCriticConfig,
         [observation, action]: [usize; 2],
         seed: u64,
+        device: Device,
     ) -> Result<(Self, Parameters), ModelError> {
         let layers = MlpConfig {
             hidden: config.hidden.clone(),
@@ -150,7 +151,7 @@ impl ActorCritic {
             let text = "network.resample: expected at least 1, found 0";
             return Err(ModelError::Input(text.to_owned()));
         }
-        let mut parameters = Parameters::new(Device::Cpu);
+        let mut parameters = Parameters::new(device);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (inputs, action) = (observation as i64, action as i64);
         if config.lstm < 0 {
@@ -215,7 +216,7 @@ impl ActorCritic {
         let (of_policy, of_critic) = memory.tensors.split_at_mut(half);
         let keeps = match of_policy.first() {
             None => None,
-            Some(hidden) => Some(floats(keeps, &[-1, hidden.size()[0]], Device::Cpu)?),
+            Some(hidden) => Some(floats(keeps, &[-1, hidden.size()[0]], hidden.device())?),
         };
         let keeps = keeps.as_ref();
         let [latent, mean] = self

@@ -389,7 +389,7 @@ pub fn gradient(
             found.extend_from_slice(&list[row * size..][..size]);
         }
         let shape: &[i64] = if size == 1 { &[n] } else { &[n, size as i64] };
-        floats(&found, shape, Device::Cpu)
+        floats(&found, shape, parameters.device())
     };
     let [observation, action] = batch.sizes;
     let observations = gather(&batch.observations, observation)?;
@@ -403,7 +403,8 @@ pub fn gradient(
     let share = 1.0 / rows.of as f64;
 
     let keeps: Vec<f32> = rows.rows.iter().map(|row| batch.keeps[*row]).collect();
-    let memory = &mut Memory::new(&batch.network, rows.rows.len() / batch.span);
+    let worlds = rows.rows.len() / batch.span;
+    let memory = &mut Memory::new(&batch.network, worlds, parameters.device());
     let said = network.forward(parameters, &observations, &keeps, memory)?;
     let [density, entropy] = network.density(parameters, &said, &actions)?;
     let value = &said.value;
@@ -462,7 +463,7 @@ pub fn gradient(
 fn outside(mean: &Tensor, bounds: &[[f32; 2]]) -> Result<Tensor, ModelError> {
     let row = |of: &dyn Fn(&[f32; 2]) -> f32| {
         let list: Vec<f32> = bounds.iter().map(of).collect();
-        floats(&list, &[1, list.len() as i64], Device::Cpu)
+        floats(&list, &[1, list.len() as i64], mean.device())
     };
     let middle = row(&|[low, high]| 0.5 * (low + high))?;
     let half = row(&|[low, high]| 0.5 * (high - low))?;
@@ -507,7 +508,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// For observations and actions of these sizes.
+    /// For observations and actions of these sizes, on a device.
     ///
     /// # Errors
     /// As [`ActorCritic::new`].
@@ -515,9 +516,10 @@ impl Own {
         network: &ActorCriticConfig,
         sizes: [usize; 2],
         config: &PpoConfig,
+        device: Device,
     ) -> Result<Self, RecipeError> {
         let shape = network.clone();
-        let (network, parameters) = ActorCritic::new(&shape, sizes, 0)?;
+        let (network, parameters) = ActorCritic::new(&shape, sizes, 0, device)?;
         Ok(Self {
             shape,
             network,
@@ -537,11 +539,12 @@ impl Own {
         }
         self.parameters.set_values(&policy.values)?;
         let rows = segment.values.len() as i64;
-        let tensor = |list: &[f32]| floats(list, &[rows, list.len() as i64 / rows], Device::Cpu);
+        let device = self.parameters.device();
+        let tensor = |list: &[f32]| floats(list, &[rows, list.len() as i64 / rows], device);
         let seen = tensor(&policy.normalizer.applied(&segment.observations))?;
         let actions = tensor(&segment.actions)?;
         let [density, value] = no_grad(|| {
-            let memory = &mut Memory::new(&self.shape, segment.worlds);
+            let memory = &mut Memory::new(&self.shape, segment.worlds, device);
             let keeps = segment.keeps();
             let said = self
                 .network
@@ -832,7 +835,7 @@ mod tests {
             hidden: serde_json::from_value(file["hidden"].clone()).unwrap(),
             ..ActorCriticConfig::default()
         };
-        let (network, mut parameters) = ActorCritic::new(&shape, sizes, 1).unwrap();
+        let (network, mut parameters) = ActorCritic::new(&shape, sizes, 1, Device::Cpu).unwrap();
         parameters
             .set_values(&list(&file["values_of_parameters"]))
             .unwrap();
@@ -922,12 +925,13 @@ mod tests {
                 exploration,
                 ..ActorCriticConfig::default()
             };
-            let (network, mut parameters) = ActorCritic::new(&shape, sizes, 1).unwrap();
+            let (network, mut parameters) =
+                ActorCritic::new(&shape, sizes, 1, Device::Cpu).unwrap();
             let mut values = list(&file["values_of_parameters"]);
             values.truncate(values.len() - sizes[1]);
             values.extend(list(&expected["log_std"]));
             parameters.set_values(&values).unwrap();
-            let nothing = &mut Memory::new(&shape, 6);
+            let nothing = &mut Memory::new(&shape, 6, Device::Cpu);
             let said = network.forward(&parameters, &seen, &[], nothing).unwrap();
             let [density, entropy] = network.density(&parameters, &said, &actions).unwrap();
             near(

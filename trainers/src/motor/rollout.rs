@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use sim::hand::{HandEnv, HandError, HandScenario};
 use sim::random::episode_rng;
-use tch::{Tensor, no_grad};
+use tch::{Device, Tensor, no_grad};
 
 use super::{ActorCritic, ActorCriticConfig, Memory, Moments, Noise, Said, Snapshot};
 use crate::nn::{ModelError, Parameters, floats};
@@ -22,6 +22,18 @@ pub struct Item {
     /// Whether actions are drawn; if not, they are the policy's means, each world has one episode, and nothing is kept of its
     /// steps.
     pub explores: bool,
+}
+
+impl Item {
+    /// In place of one that cannot be done.
+    #[must_use]
+    pub fn with_other_seed(self) -> Self {
+        Self {
+            // not a run's own, nor that of its evaluations
+            seed: self.seed.wrapping_add(1 << 33),
+            ..self
+        }
+    }
 }
 
 /// How an episode goes on after a step.
@@ -186,7 +198,7 @@ impl Roller {
                 )));
             }
         }
-        let (network, parameters) = ActorCritic::new(config, sizes(first), seed)?;
+        let (network, parameters) = ActorCritic::new(config, sizes(first), seed, Device::Cpu)?;
         Ok(Self {
             bounds: first.action_bounds(),
             envs,
@@ -300,7 +312,7 @@ impl Roller {
             let seen = policy.normalizer.applied(rows);
             say(&self.network, &self.parameters, &seen, keeps, memory)
         };
-        let mut memory = Memory::new(&self.config, worlds);
+        let mut memory = Memory::new(&self.config, worlds, Device::Cpu);
         let mut keeps = vec![1.0; worlds];
         let mut running: Vec<_> = (0..worlds).map(|world| fresh(env, world)).collect();
         let mut over = vec![false; worlds];
@@ -326,7 +338,7 @@ impl Roller {
                 {
                     noise.add(world, step, latent, action, &mut rng);
                 }
-                let drawn = floats(&actions, &said.mean.size(), tch::Device::Cpu)?;
+                let drawn = floats(&actions, &said.mean.size(), Device::Cpu)?;
                 let density = no_grad(|| self.network.density(&self.parameters, &said, &drawn))?;
                 segment.log_probabilities.extend(list(&density[0])?);
             }
@@ -409,7 +421,7 @@ impl Roller {
     pub fn label(&mut self, segment: &mut Segment, teacher: &Snapshot) -> Result<(), RecipeError> {
         self.network(teacher.version, &teacher.values)?;
         let seen = teacher.normalizer.applied(&segment.observations);
-        let mut memory = Memory::new(&self.config, segment.worlds);
+        let mut memory = Memory::new(&self.config, segment.worlds, Device::Cpu);
         let keeps = segment.keeps();
         let said = say(&self.network, &self.parameters, &seen, &keeps, &mut memory)?;
         segment.taught = list(&said.mean)?;
@@ -426,7 +438,7 @@ fn say(
     keeps: &[f32],
     memory: &mut Memory,
 ) -> Result<Said, RecipeError> {
-    let seen = floats(seen, &[keeps.len() as i64, -1], tch::Device::Cpu)?;
+    let seen = floats(seen, &[keeps.len() as i64, -1], Device::Cpu)?;
     Ok(no_grad(|| {
         network.forward(parameters, &seen, keeps, memory)
     })?)

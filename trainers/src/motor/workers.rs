@@ -77,8 +77,8 @@ pub struct Workers {
     asked: usize,
     /// Not sent yet.
     waiting: VecDeque<usize>,
-    /// Jobs that nobody answered yet, and whether a worker failed at them.
-    open: BTreeMap<usize, (Job, bool)>,
+    /// Jobs that nobody answered yet, and how many workers failed at them.
+    open: BTreeMap<usize, (Job, usize)>,
     /// Answers that nobody took yet, in the order in which they came.
     finished: VecDeque<(usize, Result<Done, RecipeError>)>,
     /// What went wrong and was done again, in words.
@@ -175,7 +175,7 @@ impl Workers {
     pub fn ask(&mut self, job: Job) -> usize {
         let number = self.asked;
         self.asked += 1;
-        self.open.insert(number, (job, false));
+        self.open.insert(number, (job, 0));
         self.waiting.push_back(number);
         self.send();
         number
@@ -194,7 +194,9 @@ impl Workers {
         }
     }
 
-    /// Waits for one answer. A job that a worker panics on is given to a worker once more, and it is kept in `mishaps` that it was.
+    /// Waits for one answer. A job that a worker panics on is given to a worker once more: what came from outside is met by nobody
+    /// else, and nothing changes. An item that comes to a panic itself does so again, whoever does it: it is done with another
+    /// seed then. `mishaps` keeps which, and why.
     fn receive(&mut self) -> Result<(), RecipeError> {
         let answer = self.answers.recv();
         let (number, answer) =
@@ -203,19 +205,25 @@ impl Workers {
             Ok(done) => Ok(done),
             Err(Failure::Error(error)) => Err(error),
             Err(Failure::Panic(text)) => {
-                let (job, again) = self.open.get_mut(&number).expect("it was asked for");
+                let (job, failed) = self.open.get_mut(&number).expect("it was asked for");
+                *failed += 1;
                 let what = say(job);
-                if !*again {
-                    *again = true;
-                    self.mishaps
-                        .push(format!("{what}: a worker failed, done again: {text}"));
+                let how = match (failed, &mut *job) {
+                    (1, _) => Some("a worker failed, done again"),
+                    (2, Job::Roll { item, .. }) => {
+                        *item = item.with_other_seed();
+                        Some("two workers failed, done with another seed")
+                    }
+                    _ => None,
+                };
+                if let Some(how) = how {
+                    self.mishaps.push(format!("{what}: {how}: {text}"));
                     self.waiting.push_back(number);
                     self.send();
                     return Ok(());
                 }
-                Err(RecipeError::Failed(format!(
-                    "{what}: two workers failed: {text}"
-                )))
+                let text = format!("{what}: workers failed each time: {text}");
+                Err(RecipeError::Failed(text))
             }
         };
         self.open.remove(&number);
@@ -227,7 +235,7 @@ impl Workers {
     /// The next answer that comes, of whatever job.
     ///
     /// # Errors
-    /// The job's; one that panics twice. When nothing was asked for.
+    /// The job's; one that panics each time. When nothing was asked for.
     pub fn take(&mut self) -> Result<(usize, Done), RecipeError> {
         loop {
             if let Some((number, answer)) = self.finished.pop_front() {
@@ -243,7 +251,7 @@ impl Workers {
     /// Does the jobs; their answers come in their order. Others that were asked for before go on meanwhile.
     ///
     /// # Errors
-    /// The first error in the order of the jobs; a job that panics twice.
+    /// The first error in the order of the jobs; a job that panics each time.
     pub fn run(&mut self, jobs: Vec<Job>) -> Result<Vec<Done>, RecipeError> {
         let numbers: Vec<usize> = jobs.into_iter().map(|job| self.ask(job)).collect();
         let mut own = BTreeMap::new();

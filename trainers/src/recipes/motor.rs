@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sim::hand::HandScenario;
 use sim::scenario_file::ScenarioFile;
+use tch::Device;
 
 use super::metrics::Metrics;
 use super::motor_report;
@@ -150,6 +151,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Steps of the environment a second in this session, learning included, evaluations not.
     pub env_steps_per_second: f64,
+    /// Where gradients are taken: `cpu`, or `cuda` where there is a graphics card. Workers act on the CPU.
+    pub device: &'static str,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
     /// The policy: a safetensors file.
@@ -160,7 +163,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// [`RecipeError::Input`] when the configuration, a scenario or a checkpoint does not fit; [`RecipeError::Failed`] when a loss
-/// is not finite, a worker fails twice on the same item, or a file cannot be written.
+/// is not finite, workers fail on an item with any seed, or a file cannot be written.
 pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeError> {
     let tasks = read(config)?;
     let mut trial = Roller::new(&tasks, 1, &config.network, config.seed, config.along)?;
@@ -170,10 +173,12 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let rows = check(config, tasks.len(), length)?;
     let iterations = config.steps.div_ceil(rows as u64);
 
-    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
+    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed, Device::Cpu)?;
     let bounds = trial.bounds().to_vec();
     let teachers = teachers(config, sizes, &bounds)?;
-    let mut own = Own::new(&config.network, sizes, &config.ppo)?;
+    // Where there is a graphics card, the learner has it to itself.
+    let device = Device::cuda_if_available();
+    let mut own = Own::new(&config.network, sizes, &config.ppo, device)?;
     let mut learner = Trainee {
         better: Learner::new(&config.ppo, &config.network, parameters.values(), sizes),
         parameters,
@@ -251,14 +256,14 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         // A teacher's has none.
         let age = |segment: &Segment| now.version.saturating_sub(segment.version);
         let ages: Vec<u64> = segments.iter().map(age).collect();
-        let learnt = match config.mode {
-            Mode::Synchronous => better.learn(&segments, of, learning_rate, &mut workers, alone)?,
-            Mode::Asynchronous => {
-                for segment in segments.iter_mut().filter(|s| s.taught.is_empty()) {
-                    own.renew(segment, &now)?;
-                }
-                better.learn(&segments, of, learning_rate, &mut own, alone)?
+        if config.mode == Mode::Asynchronous {
+            for segment in segments.iter_mut().filter(|s| s.taught.is_empty()) {
+                own.renew(segment, &now)?;
             }
+        }
+        let learnt = match config.mode == Mode::Synchronous && device == Device::Cpu {
+            true => better.learn(&segments, of, learning_rate, &mut workers, alone)?,
+            false => better.learn(&segments, of, learning_rate, &mut own, alone)?,
         };
         learner.state.step += 1;
         learning += started.elapsed().as_secs_f64();
@@ -337,6 +342,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
         report,
         seconds: learner.state.seconds,
         env_steps_per_second: ((step - begun) * rows as u64) as f64 / (acting + learning).max(1e-9),
+        device: if device == Device::Cpu { "cpu" } else { "cuda" },
         checkpoint,
         policy,
     })
@@ -716,7 +722,7 @@ fn teachers(
     bounds: &[[f32; 2]],
 ) -> Result<Vec<Arc<Snapshot>>, RecipeError> {
     let read = |(number, path): (usize, &PathBuf)| {
-        let (_, mut parameters) = ActorCritic::new(&config.network, sizes, 0)?;
+        let (_, mut parameters) = ActorCritic::new(&config.network, sizes, 0, Device::Cpu)?;
         check_policy(path, sizes, bounds)?;
         parameters.load(path)?;
         Ok(Arc::new(Snapshot {

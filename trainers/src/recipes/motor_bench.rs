@@ -8,6 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use sim::hand::{HandScenario, Width};
+use tch::Device;
 
 use super::RecipeError;
 use super::bench::{cpu_seconds, peak_mib};
@@ -137,7 +138,7 @@ fn scaling(task: &HandScenario, config: &Config) -> Result<Option<f64>, RecipeEr
     let make = maker(task, config);
     let trial = make()?;
     let (sizes, steps) = (trial.sizes(), length(config, &trial));
-    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed)?;
+    let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed, Device::Cpu)?;
     let learner = Learner::new(&config.ppo, &config.network, parameters.values(), sizes);
     let policy = Arc::new(learner.snapshot());
     let mut workers = [1, 2].map(|n| (n, Workers::new(n, &config.ppo, make.clone())));
@@ -171,7 +172,7 @@ fn learning(task: &HandScenario, config: &Config) -> Result<f64, RecipeError> {
     let trial = make()?;
     let (sizes, length) = (trial.sizes(), length(config, &trial));
     let rows = check(config, 1, length)?;
-    let (_, parameters) = ActorCritic::new(&config.network, sizes, seed)?;
+    let (_, parameters) = ActorCritic::new(&config.network, sizes, seed, Device::Cpu)?;
     let mut learner = Learner::new(&config.ppo, &config.network, parameters.values(), sizes);
     let mut workers = Workers::new(1, &config.ppo, make);
     let mut source = Source {

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use agents::hand::play;
 use agents::learned::{LearnedHand, Network};
 use sim::hand::HandScenario;
+use tch::Device;
 use trainers::evaluation::statistics::Estimate;
 use trainers::motor::ppo::{Learner, Own, PpoConfig};
 use trainers::motor::{
@@ -170,7 +171,7 @@ fn its_file_acts_as_it_was_learnt(config: &Config) {
     let rolled = {
         let mut one = Roller::new(&[task], 1, &config.network, 1, 0.0).unwrap();
         let (_, mut parameters) =
-            ActorCritic::new(&config.network, one.sizes(), config.seed).unwrap();
+            ActorCritic::new(&config.network, one.sizes(), config.seed, Device::Cpu).unwrap();
         parameters.load(&done.policy).unwrap();
         let policy = Snapshot {
             version: 1,
@@ -236,7 +237,11 @@ fn its_file_acts_as_it_was_learnt(config: &Config) {
 
 #[test]
 fn workers_and_stops_change_nothing() {
-    for config in [tiny(), remembers()] {
+    let muscles = Config {
+        scenario: vec![scenario("track/cup_drink")],
+        ..tiny()
+    };
+    for config in [tiny(), remembers(), muscles] {
         workers_and_stops_do_not_change(&config);
     }
 }
@@ -430,7 +435,7 @@ fn roller(worlds: usize) -> Result<Roller, RecipeError> {
 
 fn policy() -> Arc<Snapshot> {
     let sizes = roller(1).unwrap().sizes();
-    let (_, parameters) = ActorCritic::new(&tiny().network, sizes, 1).unwrap();
+    let (_, parameters) = ActorCritic::new(&tiny().network, sizes, 1, Device::Cpu).unwrap();
     Arc::new(Snapshot {
         version: 1,
         values: parameters.values().to_vec(),
@@ -492,7 +497,7 @@ fn learners_of_a_collective_learn_as_one() {
     };
     let learn = |segments: &[Segment], with: &mut dyn FnMut(&mut Learner, &mut Own, &[Segment])| {
         let mut learner = Learner::new(&config, &network, &policy().values, sizes);
-        let mut own = Own::new(&network, sizes, &config).unwrap();
+        let mut own = Own::new(&network, sizes, &config, Device::Cpu).unwrap();
         with(&mut learner, &mut own, segments);
         learner
     };
@@ -550,12 +555,12 @@ fn noise_is_drawn_as_its_density_says() {
             log_std: -0.3,
             lstm: 0,
         };
-        let (network, mut parameters) = ActorCritic::new(&config, sizes, 5).unwrap();
+        let (network, mut parameters) = ActorCritic::new(&config, sizes, 5, Device::Cpu).unwrap();
         // The last layer is small at first: larger, so that its noise counts.
         let larger: Vec<f32> = parameters.values().iter().map(|x| x + 0.3).collect();
         parameters.set_values(&larger).unwrap();
         let seen = tch::Tensor::from_slice(&[0.5_f32, -1.0, 2.0]).reshape([1, 3]);
-        let nothing = &mut Memory::new(&config, 1);
+        let nothing = &mut Memory::new(&config, 1, Device::Cpu);
         let said = tch::no_grad(|| network.forward(&parameters, &seen, &[], nothing)).unwrap();
         let latent = Vec::<f32>::try_from(said.latent.reshape(-1)).unwrap();
         let mut noise = Noise::new(&config, &network, &parameters, 1).unwrap();
@@ -604,7 +609,9 @@ fn noise_is_drawn_as_its_density_says() {
         resample: 0,
         ..ActorCriticConfig::default()
     };
-    let error = ActorCritic::new(&none, sizes, 1).err().unwrap();
+    let error = ActorCritic::new(&none, sizes, 1, Device::Cpu)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("network.resample"), "{error}");
 }
 
@@ -743,10 +750,26 @@ fn a_failed_workers_item_is_done_again() {
     assert_eq!(number, asked);
     assert_eq!(segments(vec![done]), expected[..1]);
     assert!(workers.take().is_err());
+    // An item that fails whoever does it is done with another seed.
+    static LEFT: AtomicUsize = AtomicUsize::new(2);
+    let mut again = Workers::new(1, &PpoConfig::default(), || {
+        let left = LEFT.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        assert!(left.is_err(), "a joint came off");
+        roller(4)
+    });
+    let found = segments(again.run(jobs().split_off(4)).unwrap());
+    let item = Item { index: 4, ..ITEM }.with_other_seed();
+    let other = roller(4).unwrap().roll(&item, &policy).unwrap();
+    assert!(found == [other] && found[0] != expected[4]);
+    let [first, second] = &again.mishaps[..] else {
+        panic!("{:?}", again.mishaps)
+    };
+    assert!(first.ends_with("seed 3, item 4: a worker failed, done again: a joint came off"));
+    assert!(second.ends_with("two workers failed, done with another seed: a joint came off"));
     let mut broken = Workers::new(2, &PpoConfig::default(), || panic!("no worlds"));
-    let error = broken.run(jobs()).unwrap_err();
+    let error = broken.run(jobs()).unwrap_err().to_string();
     assert!(
-        error.to_string().contains("two workers failed: no worlds"),
+        error.contains("workers failed each time: no worlds"),
         "{error}"
     );
 }
