@@ -390,6 +390,66 @@ fn hands_are_recorded_and_repeated_like_houses() {
     assert_eq!(place.json(&["rollout", "verify", "dealt"])["mismatches"], 0);
 }
 
+/// A file that a scenario names goes into the store, and with it from store to store: the user's own may go.
+#[test]
+fn a_reference_is_kept_with_what_was_recorded() {
+    use npyz::WriterBuilder as _;
+    let place = Place::new();
+    let write = |lift: f64| {
+        let mut file = npyz::npz::NpzWriter::create(place.path("mine.npz")).unwrap();
+        let mut put = |name: &str, shape: &[u64], numbers: Vec<f64>| {
+            let writer = file.array(name, Default::default()).unwrap();
+            let mut writer = writer.default_dtype().shape(shape).begin_nd().unwrap();
+            writer.extend(numbers).unwrap();
+            writer.finish().unwrap();
+        };
+        let pose = |i: u64| [0.0, 0.0, lift * i as f64, 1.0, 0.0, 0.0, 0.0];
+        put("object", &[40, 7], (0..40).flat_map(pose).collect());
+        put("time", &[40], (0..40).map(|i| 0.02 * i as f64).collect());
+    };
+    write(0.002);
+    let task = "task.track = { reference = \"mine.npz\", object = \"cup\" }";
+    fs::write(place.path("mine.toml"), format!("{HAND}{task}")).unwrap();
+    let run = |out: &str| {
+        let command = [
+            "rollout",
+            "run",
+            "--out",
+            out,
+            "mine.toml",
+            "--episodes",
+            "2",
+        ];
+        place.run(&[&command[..], &["--max-steps", "3", "--json"]].concat())
+    };
+    assert!(run("one").status.success());
+    // What was recorded with another file is another run's.
+    write(0.001);
+    let output = run("one");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("scenarios"));
+    assert!(run("two").status.success());
+    fs::remove_file(place.path("mine.npz")).unwrap();
+    place.run(&["data", "merge", "one", "two", "--out", "all"]);
+    for (store, episodes) in [("one", 2), ("all", 4)] {
+        let verified = place.json(&["rollout", "verify", store]);
+        let found = (&verified["episodes"], &verified["mismatches"]);
+        assert_eq!(found, (&episodes.into(), &0.into()), "{store}");
+    }
+    assert_eq!(
+        place.json(&["data", "doctor", "all"])["problems"],
+        serde_json::json!([])
+    );
+    let store = Store::open(&place.path("all")).unwrap();
+    let [first, _] = &store.files().unwrap()[..] else {
+        panic!("{:?}", store.files())
+    };
+    fs::write(first, b"other").unwrap();
+    let output = place.run(&["data", "doctor", "all"]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains(".npz") && told.contains("digest"), "{told}");
+}
+
 #[test]
 fn a_told_episode_is_the_recorded_one() {
     let place = Place::new();

@@ -66,6 +66,20 @@ impl ScenarioFile {
         }
     }
 
+    /// As a store of episodes keeps it: see [`HandScenario::to_keep`].
+    ///
+    /// # Errors
+    /// When a file that it names cannot be read.
+    pub fn to_keep(&self) -> Result<(Self, Option<(String, Vec<u8>)>), InputError> {
+        match self {
+            Self::House(_) => Ok((self.clone(), None)),
+            Self::Hand(hand) => {
+                let (hand, file) = hand.to_keep()?;
+                Ok((Self::Hand(Arc::new(hand)), file))
+            }
+        }
+    }
+
     /// Name shown to people.
     pub fn name(&self) -> &str {
         match self {

@@ -97,10 +97,20 @@ pub fn record(
         plan.settings.suits(scenario)?;
     }
     plan.of_one_kind()?;
+    let kept = plan.scenarios.iter().map(ScenarioFile::to_keep);
+    let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
+    let (scenarios, files): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+    let plan = &Plan {
+        scenarios,
+        ..plan.clone()
+    };
     let identity = plan.identity();
     let mut writer = Writer::open(dir, &identity)?;
     for scenario in &plan.scenarios {
         writer.add_scenario(scenario.text())?;
+    }
+    for (name, bytes) in files.into_iter().flatten() {
+        writer.add_file(&name, &bytes)?;
     }
     let todo = plan.missing_from(&writer, &identity);
     let mut ends = blocks(todo.iter().copied())

@@ -1,6 +1,7 @@
 //! Several stores made into one.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use super::{Identity, Store, StoreError, Writer, blocks, episode_digest, files};
@@ -28,6 +29,11 @@ pub fn merge(sources: &[&Path], out: &Path) -> Result<u64, StoreError> {
     for store in &stores {
         for digest in store.scenarios()? {
             writer.add_scenario(&store.scenario_text(&digest)?)?;
+        }
+        for path in store.files()? {
+            let bytes = fs::read(&path).map_err(StoreError::io(&path))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            writer.add_file(&name, &bytes)?;
         }
     }
     // By run and index: where the episode is, as (store, position); further copies follow the first.

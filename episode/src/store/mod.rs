@@ -4,6 +4,7 @@
 //! manifest.jsonl                       first line: format and the runs that were recorded; then one line per closed shard
 //! shards/<run>-<first index>.parquet   consecutive episodes of one run, one row group per episode
 //! scenarios/<blake3>.toml              a copy of every scenario file that an episode came from
+//! scenarios/<blake3>.<extension>       a copy of every file that these name
 //! rejected/                            damaged files that `doctor` set aside
 //! ```
 //!

@@ -139,6 +139,16 @@ impl Store {
             .collect())
     }
 
+    /// The files kept here that scenarios name, each `<blake3>.<extension>`.
+    pub fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut all = super::files::files_in(&self.dir.join("scenarios"))?;
+        all.retain(|path| {
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            stem.is_some_and(is_digest) && path.extension().is_some_and(|e| e != "toml")
+        });
+        Ok(all)
+    }
+
     /// The scenario file with that blake3, as it was when the episodes were recorded.
     pub fn scenario_text(&self, digest: &str) -> Result<String, StoreError> {
         let path = scenario_path(

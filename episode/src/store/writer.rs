@@ -95,6 +95,16 @@ impl Writer {
         Ok(digest)
     }
 
+    /// Keeps a copy of a file that a scenario names, beside the scenarios. Its name is its blake3 and an extension.
+    pub fn add_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.dir.join("scenarios").join(name);
+        check_file(&path, bytes)?;
+        if fs::read(&path).is_ok_and(|found| found == bytes) {
+            return Ok(());
+        }
+        files::write_durably(&path, bytes)
+    }
+
     /// Whether an episode of that run and index is already in a closed shard.
     pub fn contains(&self, identity: &Identity, index: u64) -> bool {
         self.manifest.contains(&identity.id(), index)
@@ -179,6 +189,16 @@ fn is_unborn(dir: &Path) -> Result<bool, StoreError> {
 
 pub(super) fn scenario_path(dir: &Path, digest: &str) -> PathBuf {
     dir.join("scenarios").join(format!("{digest}.toml"))
+}
+
+/// Whether the file's name promises these bytes.
+pub(super) fn check_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let found = blake3::hash(bytes).to_hex().to_string();
+    if path.file_stem().is_some_and(|stem| *stem == *found) {
+        return Ok(());
+    }
+    let path = path.to_owned();
+    Err(StoreError::Scenario { path, found })
 }
 
 /// Whether this is a blake3 in lower-case hexadecimal: such a name stays within its folder.

@@ -182,9 +182,9 @@ impl TaskChoice {
 pub struct HandScenario {
     /// What the file says.
     pub hand_task: HandTask,
-    /// blake3 of the file's bytes, hexadecimal (64 characters).
+    /// blake3 of the text, hexadecimal (64 characters).
     pub digest: String,
-    /// The file's text.
+    /// The file's text; [`HandScenario::to_keep`] names files in it anew.
     pub text: String,
     /// Where it came from, as the user named it.
     pub path: PathBuf,
@@ -257,8 +257,7 @@ impl HandScenario {
             *value = i64::from(number).into();
             Some(())
         };
-        let mut table: toml::Table =
-            toml::from_str(&self.text).map_err(|error| wrong(error.to_string()))?;
+        let mut table = self.table();
         table.remove("vary");
         let name = format!("{} {number}", self.hand_task.name);
         table.insert("name".to_owned(), name.into());
@@ -274,12 +273,53 @@ impl HandScenario {
         })
     }
 
+    /// The task for another hand.
+    ///
+    /// # Errors
+    /// When it does not suit that hand.
+    pub fn with_hand(&self, hand: BodyChoice) -> Result<Self, InputError> {
+        let mut table = self.table();
+        let name = toml::Value::try_from(hand).expect("it is a word");
+        table.insert("hand".to_owned(), name);
+        Self::load_text(&table.to_string(), &self.path)
+    }
+
+    /// What the text says, to be changed.
+    fn table(&self) -> toml::Table {
+        toml::from_str(&self.text).expect("it was read before")
+    }
+
     /// The reference file that the task takes an object's way from.
     pub fn reference(&self) -> Option<PathBuf> {
         match &self.hand_task.task {
             TaskChoice::Track(track) => Some(self.beside().join(track.reference.as_ref()?)),
             _ => None,
         }
+    }
+
+    /// As a store of episodes keeps it: with the reference file beside it, under its blake3, so that the scenario's digest tells
+    /// what is in that file too. The file's name and bytes come along; a task that names none is kept as it is.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn to_keep(&self) -> Result<(Self, Option<(String, Vec<u8>)>), InputError> {
+        let Some(reference) = self.reference() else {
+            return Ok((self.clone(), None));
+        };
+        let bytes = std::fs::read(&reference).map_err(|error| {
+            let problem = Problem::whole(error.to_string());
+            InputError::new(&reference.to_string_lossy(), vec![problem])
+        })?;
+        let name = format!("{}.npz", blake3::hash(&bytes).to_hex());
+        let mut table = self.table();
+        table["task"]["track"]["reference"] = name.clone().into();
+        let text = table.to_string();
+        let kept = Self {
+            digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            text,
+            ..self.clone()
+        };
+        Ok((kept, Some((name, bytes))))
     }
 
     /// The folder in which files that the task names are.
