@@ -201,10 +201,17 @@ fn made_up(rng: &mut ChaCha8Rng) -> Vec<Text> {
 
 /// Most memory that the process had so far, MiB; none where the system does not tell.
 pub(super) fn peak_mib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    mib("/proc/self/status", "VmHWM:")
+}
+
+/// Memory of the machine, MiB; none where the system does not tell.
+pub(super) fn memory_mib() -> Option<u64> {
+    mib("/proc/meminfo", "MemTotal:")
+}
+
+fn mib(file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024)
 }

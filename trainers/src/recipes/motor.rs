@@ -21,9 +21,11 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sim::hand::HandScenario;
+use sim::hand::scenario::BodyChoice;
 use sim::scenario_file::ScenarioFile;
 use tch::Device;
 
+use super::bench::memory_mib;
 use super::metrics::Metrics;
 use super::motor_report;
 use super::{
@@ -49,6 +51,9 @@ pub struct Config {
     pub seed: u64,
     /// The tasks: hands' scenarios, and all their variants, with observations and actions of the same numbers, done in turn.
     pub scenario: Vec<PathBuf>,
+    /// Which hand learns them; left out: the one that each scenario names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hand: Option<BodyChoice>,
     /// Steps of the environment, all worlds together, rounded up to whole iterations.
     pub steps: u64,
     /// Worlds of an item.
@@ -103,6 +108,7 @@ impl Default for Config {
             recipe: "motor".to_owned(),
             seed: 1,
             scenario: Vec::new(),
+            hand: None,
             steps: 2_000_000,
             worlds: 64,
             length: 0,
@@ -171,6 +177,7 @@ pub fn run(config: &Config, options: &RunOptions<'_>) -> Result<Summary, RecipeE
     let terms: Vec<&[&str]> = trial.terms().collect();
     let length = length(config, &trial);
     let rows = check(config, tasks.len(), length)?;
+    fits(rows, sizes)?;
     let iterations = config.steps.div_ceil(rows as u64);
 
     let (_, parameters) = ActorCritic::new(&config.network, sizes, config.seed, Device::Cpu)?;
@@ -419,7 +426,15 @@ pub(super) fn read(config: &Config) -> Result<Vec<HandScenario>, RecipeError> {
         }
     };
     let all: Result<Vec<_>, _> = config.scenario.iter().map(read).collect();
-    Ok(all?.concat())
+    let all = all?.concat();
+    let Some(hand) = config.hand else {
+        return Ok(all);
+    };
+    let with = |task: &HandScenario| {
+        let found = task.with_hand(hand);
+        found.map_err(|error| input(format!("scenario: {error}")))
+    };
+    all.iter().map(with).collect()
 }
 
 /// Steps of each world in an item.
@@ -497,6 +512,19 @@ pub(super) fn check(config: &Config, tasks: usize, length: usize) -> Result<usiz
     Ok(rows)
 }
 
+/// Whether an iteration of so many rows, with observations and actions of these sizes, goes into the machine's memory.
+fn fits(rows: usize, [observation, action]: [usize; 2]) -> Result<(), RecipeError> {
+    // What is seen and done, and some numbers more; in the segments, and again as the learner has it.
+    let numbers = 2 * (observation + action + 6) as u64;
+    let needed = rows as u64 * numbers * 4 / (1 << 20);
+    match memory_mib() {
+        Some(there) if needed > there => Err(RecipeError::Input(format!(
+            "worlds, length, items: an iteration of {rows} rows takes {needed} MiB, the machine has {there}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Of what a run with these settings learns from: blake3 of its tasks' files, of the files that these name, of its teachers and of
 /// what it begins from, hexadecimal (64 characters).
 ///
@@ -533,8 +561,8 @@ fn digest_of(tasks: &[HandScenario], config: &Config) -> Result<String, RecipeEr
 pub fn look_over(config: &Config) -> Result<(), RecipeError> {
     let tasks = read(config)?;
     let trial = Roller::new(&tasks, 1, &config.network, config.seed, config.along)?;
-    check(config, tasks.len(), length(config, &trial))?;
-    Ok(())
+    let rows = check(config, tasks.len(), length(config, &trial))?;
+    fits(rows, trial.sizes())
 }
 
 /// Whether runs with these settings come to the same result.

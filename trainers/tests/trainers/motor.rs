@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use agents::hand::play;
 use agents::learned::{LearnedHand, Network};
 use sim::hand::HandScenario;
+use sim::hand::scenario::BodyChoice;
 use tch::Device;
 use trainers::evaluation::statistics::Estimate;
 use trainers::motor::ppo::{Learner, Own, PpoConfig};
@@ -145,6 +146,24 @@ fn equal_episodes_count_once() {
     };
     let done = go(&config, folder.path(), false, Some(0)).unwrap();
     assert_eq!((done.success[0].n, done.solved[0].n), (1, 1));
+}
+
+/// Tasks are learnt with the hand that is asked for.
+#[test]
+fn another_hand_learns_the_same_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let robot = |name: &str| Config {
+        scenario: vec![scenario(name)],
+        hand: Some(BodyChoice::Robot),
+        ..tiny()
+    };
+    let done = go(&robot("track/cup_drink"), folder.path(), false, Some(1)).unwrap();
+    assert_eq!(done.tasks, ["cup_drink"]);
+    // 24 motors, and six of the arm that carries the hand
+    assert_eq!(Network::load(&done.policy).unwrap().sizes()[1], 30);
+    let error = go(&robot("place"), &folder.path().join("none"), false, None).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("place.toml"), "{error}");
 }
 
 /// The file is read without libtorch, and its actions are libtorch's.
@@ -331,6 +350,13 @@ fn what_cannot_be_trained_is_said_before() {
                 ..tiny()
             },
             "none.toml",
+        ),
+        (
+            Config {
+                worlds: 1 << 26,
+                ..tiny()
+            },
+            "an iteration of 4026531840 rows takes ",
         ),
         (
             Config {
