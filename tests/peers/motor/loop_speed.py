@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What the usual way of learning costs: proximal policy optimization in PyTorch, as Stable-Baselines3 does it, around MyoSuite's
 environment, in environment steps per second of one core's time, learning included; then habitus's own loop in the same run. And
-what the environments alone cost, with random actions: MyoSuite's of a free hand and of two objects, and habitus's of the same.
+what the environments alone cost, with random actions: MyoSuite's of a free hand and of two objects, EnvPool's of the same names,
+and habitus's of the same.
 
-    ../language/run.sh VENV loop_speed.py --hand HAND [--rounds 3] [--habitus ../../../habitus]
+    ../language/run.sh VENV loop_speed.py --hand HAND [--envpool ENVPOOL] [--rounds 3] [--habitus ../../../habitus]
 
-VENV is made by ../language/setup.sh, HAND by ../hand/setup.sh. Network 256-128, 5 epochs, as habitus's recipe."""
+VENV is made by ../language/setup.sh, HAND by ../hand/setup.sh, ENVPOOL by setup_envpool.sh. Network 256-128, 5 epochs, as habitus's recipe."""
 import argparse
 import json
 import os
@@ -107,6 +108,19 @@ def alone(name, steps=1500):
     return steps / (time.process_time() - start)
 
 
+ENVPOOL = '''
+import sys, time, envpool, numpy as np
+env = envpool.make_gymnasium(sys.argv[1], num_envs=8, num_threads=1, seed=0)
+env.reset()
+low, high = env.action_space.low, env.action_space.high
+actions = np.random.default_rng(1).uniform(low, high, (200, 8, len(low))).astype(np.float32)
+steps, start = 0, time.process_time()
+for action in actions:  # a call after an episode's end starts the next one and is no step
+    steps += int((env.step(action)[-1]["elapsed_step"] > 0).sum())
+print(steps / (time.process_time() - start))
+'''
+
+
 def middle(rates):
     return sorted(rates)[len(rates) // 2]
 
@@ -115,6 +129,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = os.path.dirname(os.path.abspath(__file__))
     arguments.add_argument("--hand", required=True)
+    arguments.add_argument("--envpool")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--habitus", default=os.path.join(here, "../../../habitus"))
     chosen = arguments.parse_args()
@@ -128,17 +143,28 @@ def main():
         done = subprocess.run(command, cwd=root, env=clean, check=True, capture_output=True, text=True)
         return json.loads(done.stdout.splitlines()[-1])
 
+    def pool(name):
+        command = [os.path.join(chosen.envpool, "bin/python"), "-c", ENVPOOL, name]
+        done = subprocess.run(command, cwd=root, env=clean, check=True, capture_output=True, text=True)
+        return float(done.stdout.splitlines()[-1])
+
     rates = {"loop": ([], []), **{name: ([], []) for name in ALONE}}
+    pools = {name: [] for name in ALONE}
     for _ in range(chosen.rounds):
         rates["loop"][0].extend(peer(1))
         for name, scenario in ALONE.items():
             rates[name][0].append(alone(name))
+            if chosen.envpool:
+                pools[name].append(pool(name))
             found = bench(scenario)
             rates[name][1].append(found["env_steps_per_core_second"])
             if name == "myoHandPoseRandom-v0":
                 rates["loop"][1].append(found["loop_env_steps_per_core_second"])
     rows = {name: {"peer": [round(x, 1) for x in sorted(theirs)], "habitus": [round(x, 1) for x in sorted(ours)],
                    "ratio": round(middle(ours) / middle(theirs), 2)} for name, (theirs, ours) in rates.items()}
+    for name, theirs in pools.items():
+        if theirs:
+            rows[name]["envpool"] = [round(x, 1) for x in sorted(theirs)]
     print(json.dumps(rows))
 
 
