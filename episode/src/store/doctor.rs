@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::manifest::{self, Manifest, ShardEntry};
 use super::reader::open_shard;
 use super::shard::Shard;
-use super::writer::{check_file, is_digest, scenario_path};
+use super::writer::{check_file, is_digest, is_kept_file, scenario_path};
 use super::{Identity, StoreError, files};
 
 /// What is the matter with a file.
@@ -247,8 +247,7 @@ impl Rounds<'_> {
                 && !self.kept.shards.iter().any(|s| s.file == file)
             {
                 self.check_unlisted(&path, file)?;
-            } else if file.starts_with("scenarios/") && path.extension().is_none_or(|e| e != "toml")
-            {
+            } else if file.starts_with("scenarios/") && is_kept_file(&path) {
                 let bytes = fs::read(&path).map_err(StoreError::io(&path))?;
                 if let Err(StoreError::Scenario { found, .. }) = check_file(&path, &bytes) {
                     self.report.problems.push(Problem {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::manifest::{self, Manifest, ShardEntry};
 use super::shard::{Record, Shard};
-use super::writer::{is_digest, scenario_path};
+use super::writer::{is_digest, is_kept_file, scenario_path};
 use super::{Identity, StoreError, canonical};
 use crate::{Episode, Header};
 
@@ -142,10 +142,7 @@ impl Store {
     /// The files kept here that scenarios name, each `<blake3>.<extension>`.
     pub fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut all = super::files::files_in(&self.dir.join("scenarios"))?;
-        all.retain(|path| {
-            let stem = path.file_stem().and_then(|stem| stem.to_str());
-            stem.is_some_and(is_digest) && path.extension().is_some_and(|e| e != "toml")
-        });
+        all.retain(|path| is_kept_file(path));
         Ok(all)
     }
 

@@ -191,6 +191,12 @@ pub(super) fn scenario_path(dir: &Path, digest: &str) -> PathBuf {
     dir.join("scenarios").join(format!("{digest}.toml"))
 }
 
+/// Whether a file beside the scenarios is one that they name: `<blake3>.<extension>`.
+pub(super) fn is_kept_file(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    stem.is_some_and(is_digest) && path.extension().is_some_and(|e| e != "toml" && e != "tmp")
+}
+
 /// Whether the file's name promises these bytes.
 pub(super) fn check_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let found = blake3::hash(bytes).to_hex().to_string();
