@@ -139,7 +139,7 @@ def main():
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("LD_", "PYTHON"))}
 
     def bench(scenario):
-        command = [chosen.habitus, "bench", "motor", "--json", "--set", f'scenario=["{scenario}"]', "--set", "length=100"]
+        command = [chosen.habitus, "bench", "motor", "--json", "--set", f'scenario=["{scenario}"]']
         done = subprocess.run(command, cwd=root, env=clean, check=True, capture_output=True, text=True)
         return json.loads(done.stdout.splitlines()[-1])
 
