@@ -247,16 +247,6 @@ impl Rounds<'_> {
                 && !self.kept.shards.iter().any(|s| s.file == file)
             {
                 self.check_unlisted(&path, file)?;
-            } else if file.starts_with("scenarios/") && is_kept_file(&path) {
-                let bytes = fs::read(&path).map_err(StoreError::io(&path))?;
-                if let Err(StoreError::Scenario { found, .. }) = check_file(&path, &bytes) {
-                    self.report.problems.push(Problem {
-                        file,
-                        trouble: Trouble::Scenario,
-                        message: format!("the contents have digest {found}"),
-                        repair: None,
-                    });
-                }
             }
         }
         Ok(())
@@ -322,21 +312,24 @@ impl Rounds<'_> {
         }
     }
 
+    /// Those that the kept episodes came from, and the files that scenarios name.
     fn check_scenarios(&mut self) -> Result<(), StoreError> {
-        for digest in std::mem::take(&mut self.digests) {
-            let path = scenario_path(
-                self.dir,
-                if is_digest(&digest) {
-                    &digest
-                } else {
-                    "unknown"
-                },
-            );
+        let mut paths: Vec<PathBuf> = std::mem::take(&mut self.digests)
+            .iter()
+            .map(|digest| if is_digest(digest) { digest } else { "unknown" })
+            .map(|name| scenario_path(self.dir, name))
+            .collect();
+        let mut files = files::files_in(&self.dir.join("scenarios"))?;
+        files.retain(|path| is_kept_file(path));
+        paths.extend(files);
+        for path in paths {
             let message = match fs::read(&path) {
-                Ok(bytes) => {
-                    let found = blake3::hash(&bytes).to_hex().to_string();
-                    (found != digest).then(|| format!("the contents have digest {found}"))
-                }
+                Ok(bytes) => match check_file(&path, &bytes) {
+                    Err(StoreError::Scenario { found, .. }) => {
+                        Some(format!("the contents have digest {found}"))
+                    }
+                    _ => None,
+                },
                 Err(error) => Some(error.to_string()),
             };
             if let Some(message) = message {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::manifest::{self, Manifest, ShardEntry};
 use super::shard::{Record, Shard};
-use super::writer::{is_digest, is_kept_file, scenario_path};
+use super::writer::{check_file, is_digest, is_kept_file, scenario_path};
 use super::{Identity, StoreError, canonical};
 use crate::{Episode, Header};
 
@@ -153,12 +153,8 @@ impl Store {
             if is_digest(digest) { digest } else { "unknown" },
         );
         let text = fs::read_to_string(&path).map_err(StoreError::io(&path))?;
-        let found = blake3::hash(text.as_bytes()).to_hex().to_string();
-        if found == digest {
-            Ok(text)
-        } else {
-            Err(StoreError::Scenario { path, found })
-        }
+        check_file(&path, text.as_bytes())?;
+        Ok(text)
     }
 
     /// Number of the shard that the episode at `position` is in.

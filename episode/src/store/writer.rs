@@ -87,11 +87,7 @@ impl Writer {
     /// Keeps a copy of a scenario file, under its blake3. Must precede the episodes that come from it.
     pub fn add_scenario(&mut self, text: &str) -> Result<String, StoreError> {
         let digest = blake3::hash(text.as_bytes()).to_hex().to_string();
-        let path = scenario_path(&self.dir, &digest);
-        if fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes()) {
-            return Ok(digest);
-        }
-        files::write_durably(&path, text.as_bytes())?;
+        self.add_file(&format!("{digest}.toml"), text.as_bytes())?;
         Ok(digest)
     }
 
