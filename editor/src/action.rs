@@ -9,6 +9,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use sim::problem::did_you_mean;
 use thiserror::Error;
 
 /// What the table says about an action.
@@ -106,14 +107,7 @@ pub enum ParseError {
 }
 
 fn near(name: &str) -> String {
-    let nearest = ACTIONS
-        .iter()
-        .map(|spec| (strsim::jaro_winkler(name, spec.name), spec.name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    nearest.map_or_else(String::new, |(_, name)| {
-        format!(", did you mean \"{name}\"?")
-    })
+    did_you_mean(name, ACTIONS.iter().map(|spec| spec.name))
 }
 
 /// Where something is put.

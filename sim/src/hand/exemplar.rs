@@ -13,6 +13,7 @@ use rand::RngExt as _;
 use serde::Deserialize;
 
 use super::objects::{Prop, prop};
+use crate::problem::did_you_mean;
 use crate::random::episode_rng;
 
 const FILE: &str = include_str!("../../../assets/hand/motions.toml");
@@ -50,22 +51,22 @@ pub struct Exemplar {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ExemplarError {
     /// There is no such task.
-    #[error("there is no task \"{name}\"{}; `./habitus exemplar list` names the {count}", suggestion(.similar))]
+    #[error("there is no task \"{name}\"{similar}; `./habitus exemplar list` names the {count}")]
     Task {
         /// The name that was given.
         name: String,
-        /// One that is nearly the same.
-        similar: Option<String>,
+        /// A question for one that is nearly the same, if there is one; see [`did_you_mean`].
+        similar: String,
         /// How many there are.
         count: usize,
     },
     /// There is no such object.
-    #[error("there is no object \"{name}\"{}", suggestion(.similar))]
+    #[error("there is no object \"{name}\"{similar}")]
     Object {
         /// The name that was given.
         name: String,
-        /// One that is nearly the same.
-        similar: Option<String>,
+        /// A question for one that is nearly the same, if there is one; see [`did_you_mean`].
+        similar: String,
     },
     /// An arm does not get there.
     #[error(
@@ -99,11 +100,6 @@ pub enum ExemplarError {
         /// What is wrong.
         what: String,
     },
-}
-
-fn suggestion(similar: &Option<String>) -> String {
-    let ask = |name: &String| format!("; did you mean \"{name}\"?");
-    similar.as_ref().map(ask).unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -150,14 +146,6 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MOTIONS.task.iter().map(|task| task.name.as_str())
 }
 
-/// The name most like another.
-fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let rated = names.map(|other| (strsim::jaro_winkler(name, other), other));
-    let best = rated.max_by(|a, b| a.0.total_cmp(&b.0));
-    best.filter(|(likeness, _)| *likeness > 0.8)
-        .map(|(_, other)| other.to_owned())
-}
-
 /// The object of a name.
 ///
 /// # Errors
@@ -166,7 +154,7 @@ pub fn object(name: &str) -> Result<&'static Prop, ExemplarError> {
     let names = || super::objects::props().iter();
     prop(name).ok_or_else(|| ExemplarError::Object {
         name: name.to_owned(),
-        similar: similar(name, names().map(|prop| prop.object.name.as_str())),
+        similar: did_you_mean(name, names().map(|prop| prop.object.name.as_str())),
     })
 }
 
@@ -180,7 +168,7 @@ impl Exemplar {
         let Some(task) = file.task.iter().find(|task| task.name == name) else {
             return Err(ExemplarError::Task {
                 name: name.to_owned(),
-                similar: similar(name, names()),
+                similar: did_you_mean(name, names()),
                 count: file.task.len(),
             });
         };

@@ -49,7 +49,7 @@ pub enum End {
 }
 
 /// What came of an episode.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EpisodeResult {
     /// Which task, by its number.
     pub task: usize,
@@ -142,6 +142,57 @@ impl Segment {
             list.clear();
         }
         self.ends.clear();
+    }
+}
+
+/// The episode of a world.
+struct Running {
+    /// Its number among the run's.
+    number: u64,
+    result: EpisodeResult,
+    /// Whether it ended and no other follows.
+    over: bool,
+}
+
+impl Running {
+    fn new(number: u64, task: usize, most: u32) -> Self {
+        Self {
+            number,
+            result: EpisodeResult {
+                task,
+                most,
+                ..EpisodeResult::default()
+            },
+            over: false,
+        }
+    }
+
+    /// Counts a world's newest step, and adds its reward's terms to their sums, unless the episode is over.
+    fn count(&mut self, env: &HandEnv, world: usize, sums: &mut [f64]) -> End {
+        if self.over {
+            return End::None;
+        }
+        let terms = &env.reward_terms()[world * sums.len()..][..sums.len()];
+        for (sum, term) in sums.iter_mut().zip(terms) {
+            *sum += f64::from(*term);
+        }
+        let result = &mut self.result;
+        result.reward += f64::from(env.rewards()[world]);
+        result.steps += 1;
+        result.succeeded += u32::from(env.succeeded()[world]);
+        let size = env.n_observations();
+        let seen = &env.observations()[world * size..][..size];
+        result.activation += mean_square(env.layout().seen(seen).activations);
+        let end = match (env.terminated()[world], env.truncated()[world]) {
+            (true, _) => End::Terminated,
+            (false, true) => End::Truncated,
+            (false, false) => End::None,
+        };
+        result.success = match env.task().solved() {
+            Some(share) if end != End::None => result.held() >= share,
+            _ => env.succeeded()[world],
+        };
+        end
     }
 }
 
@@ -273,12 +324,15 @@ impl Roller {
         let mut rng = episode_rng(item.seed, "motor", item.index, "policy");
         let mut noise = Noise::new(&self.config, &self.network, &self.parameters, worlds)?;
         let along = if item.explores { self.along } else { 0.0 };
-        let first = |world: usize| (item.index * worlds as u64 + world as u64) * EPISODES;
-        let mut episodes: Vec<u64> = (0..worlds).map(first).collect();
-        for (world, index) in episodes.iter().enumerate() {
-            env.reset_along(world, item.seed, *index, along)
+        let start = |env: &mut HandEnv, world: usize, number: u64| {
+            env.reset_along(world, item.seed, number, along)
                 .map_err(failed)?;
-        }
+            let most = env.max_steps() - env.passed(world);
+            Ok::<_, RecipeError>(Running::new(number, task, most))
+        };
+        let first = |world: usize| (item.index * worlds as u64 + world as u64) * EPISODES;
+        let running = (0..worlds).map(|world| start(env, world, first(world)));
+        let mut running: Vec<Running> = running.collect::<Result<_, _>>()?;
         let rows = if item.explores {
             item.steps * worlds
         } else {
@@ -295,27 +349,12 @@ impl Roller {
             terms: vec![0.0; env.task().terms().len()],
             ..Segment::default()
         };
-        let blank = EpisodeResult {
-            task,
-            reward: 0.0,
-            steps: 0,
-            most: 0,
-            succeeded: 0,
-            success: false,
-            activation: 0.0,
-        };
-        let fresh = |env: &HandEnv, world: usize| EpisodeResult {
-            most: env.max_steps() - env.passed(world),
-            ..blank
-        };
         let look = |rows: &[f32], keeps: &[f32], memory: &mut Memory| {
             let seen = policy.normalizer.applied(rows);
             say(&self.network, &self.parameters, &seen, keeps, memory)
         };
         let mut memory = Memory::new(&self.config, worlds, Device::Cpu);
         let mut keeps = vec![1.0; worlds];
-        let mut running: Vec<_> = (0..worlds).map(|world| fresh(env, world)).collect();
-        let mut over = vec![false; worlds];
         let mut bounded = vec![0.0; worlds * n_actions];
         for step in 0..item.steps {
             if !item.explores {
@@ -327,7 +366,6 @@ impl Roller {
             }
             segment.observations.extend_from_slice(env.observations());
             let said = look(env.observations(), &keeps, &mut memory)?;
-            keeps.fill(1.0);
             segment.values.extend(list(&said.value)?);
             let mut actions = list(&said.mean)?;
             if item.explores {
@@ -350,39 +388,17 @@ impl Roller {
             env.step_flat(&bounded).map_err(failed)?;
 
             segment.rewards.extend_from_slice(env.rewards());
-            let last = step + 1 == item.steps;
-            let n_terms = segment.terms.len();
-            for world in 0..worlds {
-                let terms = &env.reward_terms()[world * n_terms..][..n_terms];
-                if over[world] {
-                    segment.ends.push(End::None);
-                    continue;
+            for (world, running) in running.iter_mut().enumerate() {
+                if env.diverged()[world] && !running.over {
+                    segment.diverged.push([item.seed, running.number]);
                 }
-                for (sum, term) in segment.terms.iter_mut().zip(terms) {
-                    *sum += f64::from(*term);
+                let mut end = running.count(env, world, &mut segment.terms);
+                if end != End::None {
+                    segment.episodes.push(running.result);
+                } else if step + 1 == item.steps && !running.over {
+                    end = End::Truncated;
                 }
-                let episode = &mut running[world];
-                episode.reward += f64::from(env.rewards()[world]);
-                episode.steps += 1;
-                episode.succeeded += u32::from(env.succeeded()[world]);
-                episode.success = env.succeeded()[world];
-                let seen = &env.observations()[world * size..][..size];
-                episode.activation += mean_square(env.layout().seen(seen).activations);
-                if env.diverged()[world] {
-                    segment.diverged.push([item.seed, episodes[world]]);
-                }
-                let (terminated, truncated) = (env.terminated()[world], env.truncated()[world]);
-                if terminated || truncated {
-                    if let Some(share) = env.task().solved() {
-                        episode.success = episode.held() >= share;
-                    }
-                    segment.episodes.push(*episode);
-                }
-                segment.ends.push(match (terminated, truncated || last) {
-                    (true, _) => End::Terminated,
-                    (false, true) => End::Truncated,
-                    (false, false) => End::None,
-                });
+                segment.ends.push(end);
             }
             bootstrap(
                 &mut segment,
@@ -393,21 +409,17 @@ impl Roller {
                     list(&look(seen, &keeps, &mut memory.of(worlds))?.value)
                 },
             )?;
-            for world in 0..worlds {
-                if !(env.terminated()[world] || env.truncated()[world]) || over[world] {
-                    continue;
-                }
-                if item.explores {
-                    episodes[world] += 1;
-                    env.reset_along(world, item.seed, episodes[world], along)
-                        .map_err(failed)?;
-                    running[world] = fresh(env, world);
+            keeps.fill(1.0);
+            for (world, running) in running.iter_mut().enumerate() {
+                let ended = env.terminated()[world] || env.truncated()[world];
+                if ended && item.explores {
+                    *running = start(env, world, running.number + 1)?;
                     keeps[world] = 0.0;
                 } else {
-                    over[world] = true;
+                    running.over |= ended;
                 }
             }
-            if over.iter().all(|over| *over) {
+            if running.iter().all(|running| running.over) {
                 break;
             }
         }
