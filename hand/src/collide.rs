@@ -11,6 +11,8 @@ use crate::pairs::{Geom, Owner, Pairs};
 
 /// Halvings of a stretch in search of its closest point: to 1/512 of its length.
 const HALVINGS: usize = 9;
+/// What is certainly more than the rounding of a distance, in metres.
+const ROUNDING: f64 = 1e-5;
 /// Steps toward the closest point of an ellipsoid; each at least halves the distance for those of a hand.
 const ELLIPSOID_STEPS: usize = 8;
 
@@ -457,6 +459,15 @@ fn round_box<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L>)
         return;
     }
     let u = b.turn.apply_transposed(half_axis(a));
+    // Nor is it less than the gap along a face's normal.
+    let (c, h) = (centre, V3::splat(b.size));
+    let gap = (c.0.abs() - u.0.abs() - h.0)
+        .max(c.1.abs() - u.1.abs() - h.1)
+        .max(c.2.abs() - u.2.abs() - h.2);
+    let near = L::and(near, gap.lt(r + sink.margin + L::of(ROUNDING)));
+    if !L::any(near) {
+        return;
+    }
     let (first, last) = if a.kind == ShapeKind::Sphere {
         (L::zero(), None)
     } else {
@@ -496,6 +507,12 @@ fn closest_on_stretch<L: Lanes>(h: V3<L>, centre: V3<L>, u: V3<L>) -> L {
 #[inline(always)]
 fn round_cylinder<L: Lanes>(a: &Placed<'_, L>, b: &Placed<'_, L>, sink: &mut Sink<L>) {
     let (r, u) = (a.size(0), half_axis(a));
+    // Distance changes no faster than place.
+    let (d, _) = field(b, a.centre);
+    let far = r + half_length(a) + sink.margin + L::of(ROUNDING);
+    if !L::any(L::and(sink.near, d.lt(far))) {
+        return;
+    }
     let (mut low, mut high) = (-L::one(), L::one());
     if a.kind == ShapeKind::Capsule {
         for _ in 0..HALVINGS {
