@@ -167,11 +167,8 @@ impl Running {
         }
     }
 
-    /// Counts a world's newest step, and adds its reward's terms to their sums, unless the episode is over.
+    /// Counts a world's newest step, and adds its reward's terms to their sums.
     fn count(&mut self, env: &HandEnv, world: usize, sums: &mut [f64]) -> End {
-        if self.over {
-            return End::None;
-        }
         let terms = &env.reward_terms()[world * sums.len()..][..sums.len()];
         for (sum, term) in sums.iter_mut().zip(terms) {
             *sum += f64::from(*term);
@@ -389,13 +386,17 @@ impl Roller {
 
             segment.rewards.extend_from_slice(env.rewards());
             for (world, running) in running.iter_mut().enumerate() {
-                if env.diverged()[world] && !running.over {
+                if running.over {
+                    segment.ends.push(End::None);
+                    continue;
+                }
+                if env.diverged()[world] {
                     segment.diverged.push([item.seed, running.number]);
                 }
                 let mut end = running.count(env, world, &mut segment.terms);
                 if end != End::None {
                     segment.episodes.push(running.result);
-                } else if step + 1 == item.steps && !running.over {
+                } else if step + 1 == item.steps {
                     end = End::Truncated;
                 }
                 segment.ends.push(end);
